@@ -1,0 +1,85 @@
+"""Operations as rows: what was asked for, how far it is, what has happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from trove.domain.plans import Plan, Started, Step, may_roll_back
+from trove.domain.states import OperationStatus, StepStatus
+
+
+@dataclass(frozen=True)
+class OperationStep:
+    """A step of an operation with its progress. Steps with `undo` were appended by a rollback."""
+
+    index: int
+    step: Step
+    status: StepStatus = StepStatus.WAITING
+    status_text: str = ""
+    attempts: int = 0
+    undo: bool = False
+    started: datetime | None = None
+    finished: datetime | None = None
+    error: str | None = None
+    result: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class OperationEvent:
+    """One line of an operation's history."""
+
+    at: datetime
+    level: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One long change somebody asked for.
+
+    `fence` is the generation under which its current executor acts; it grows with every claim of any operation, so
+    whatever is told to an agent or a driver by an executor that lost its lease is refused.
+    """
+
+    id: str
+    project_id: str
+    kind: str
+    resource_type: str
+    resource_id: str
+    resource_name: str
+    plan: Plan
+    status: OperationStatus = OperationStatus.PENDING
+    status_text: str = ""
+    steps: tuple[OperationStep, ...] = ()
+    on_failure: str = "rollback"
+    fence: int = 0
+    error: str | None = None
+    created: datetime | None = None
+    started: datetime | None = None
+    updated: datetime | None = None
+    finished: datetime | None = None
+    events: tuple[OperationEvent, ...] = ()
+
+    @property
+    def started_steps(self) -> tuple[Started, ...]:
+        """Forward steps that were started and not undone, in order, each with whether it is done."""
+        return tuple(
+            (row.step, row.status is StepStatus.DONE)
+            for row in self.steps
+            if not row.undo and row.status in (StepStatus.RUNNING, StepStatus.DONE, StepStatus.FAILED)
+        )
+
+    @property
+    def can_roll_back(self) -> bool:
+        """Whether `rollback` would be accepted: active or held, and no point of no return passed."""
+        return self.status in (OperationStatus.RUNNING, OperationStatus.HELD) and may_roll_back(
+            self.started_steps
+        )
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether `resume` would be accepted."""
+        return self.status is OperationStatus.HELD
