@@ -75,9 +75,7 @@ class Operation:
     @property
     def can_roll_back(self) -> bool:
         """Whether `rollback` would be accepted: active or held, and no point of no return passed."""
-        return self.status in (OperationStatus.RUNNING, OperationStatus.HELD) and may_roll_back(
-            self.started_steps
-        )
+        return self.status in (OperationStatus.RUNNING, OperationStatus.HELD) and may_roll_back(self.started_steps)
 
     @property
     def can_resume(self) -> bool:

@@ -87,11 +87,7 @@ INSTANCE_TRANSITIONS: frozenset[tuple[Task, Task]] = frozenset(
 
 CLUSTER_TRANSITIONS: frozenset[tuple[Task, Task]] = frozenset(
     {(ClusterTask.BUILDING, ClusterTask.NONE), (ClusterTask.BUILDING, ClusterTask.DELETING)}
-    | {
-        (ClusterTask.NONE, task)
-        for task in ClusterTask.ALL
-        if task not in (ClusterTask.NONE, ClusterTask.BUILDING)
-    }
+    | {(ClusterTask.NONE, task) for task in ClusterTask.ALL if task not in (ClusterTask.NONE, ClusterTask.BUILDING)}
     | {
         (task, after)
         for task in (
@@ -125,12 +121,8 @@ class OperationStatus(StrEnum):
         return self in ACTIVE_OPERATION_STATUSES
 
 
-FINAL_OPERATION_STATUSES = frozenset(
-    {OperationStatus.SUCCEEDED, OperationStatus.ROLLED_BACK, OperationStatus.FAILED}
-)
-ACTIVE_OPERATION_STATUSES = frozenset(
-    {OperationStatus.PENDING, OperationStatus.RUNNING, OperationStatus.ROLLING_BACK}
-)
+FINAL_OPERATION_STATUSES = frozenset({OperationStatus.SUCCEEDED, OperationStatus.ROLLED_BACK, OperationStatus.FAILED})
+ACTIVE_OPERATION_STATUSES = frozenset({OperationStatus.PENDING, OperationStatus.RUNNING, OperationStatus.ROLLING_BACK})
 
 OPERATION_TRANSITIONS: frozenset[tuple[OperationStatus, OperationStatus]] = frozenset(
     {
