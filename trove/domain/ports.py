@@ -19,16 +19,17 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Order:
-    """Who tells: operation, index of the step, and the fence under which its executor acts."""
+    """Who tells: operation, index of the step, number of the try, and the fence under which its executor acts."""
 
     operation_id: str
     step: int
     generation: int
+    attempt: int = 0
 
     @property
     def id(self) -> str:
-        """Key under which the receiver remembers that it has done this."""
-        return f"{self.operation_id}-{self.step}"
+        """Key under which the receiver remembers that it has done this; a new try is a new order."""
+        return f"{self.operation_id}-{self.step}-{self.attempt}"
 
 
 # -- images ------------------------------------------------------------------------------------------------------
