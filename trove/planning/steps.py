@@ -1,0 +1,259 @@
+"""The vocabulary of plans: one constructor for each kind of step, with its title and its deadline.
+
+Deadlines are seconds. They are ends of patience, not expectations: an engine that makes progress needs a small
+part of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trove.domain.datastores import DatastoreVersion
+from trove.domain.instances import Cluster, Instance
+from trove.domain.plans import Phase, Step
+from trove.domain.states import Task
+
+STAGE_DEADLINE = 1800.0
+SERVER_DEADLINE = 90.0
+START_DEADLINE = 180.0
+STOP_DEADLINE = 120.0
+DATA_UPGRADE_DEADLINE = 900.0
+FULL_COPY_DEADLINE = 1800.0
+GATE_DEADLINE = 180.0
+RECORD_DEADLINE = 30.0
+ENDPOINT_DEADLINE = 30.0
+DRAIN_SECONDS = 20.0
+
+
+def release(version: DatastoreVersion) -> str:
+    """Name a version as people do: `mariadb 11.8`."""
+    return f"{version.datastore} {version.name}"
+
+
+def of_member(member: Instance) -> dict[str, Any]:
+    """The two fields that tie a step to a member."""
+    return {"member_id": member.id, "member_name": member.name}
+
+
+def stage(version: DatastoreVersion) -> Step:
+    return Step(
+        "image.stage",
+        f"Build the image of {release(version)} if it is missing",
+        Phase.STAGE,
+        params={"recipe": version.recipe, "version_id": version.id},
+        deadline=STAGE_DEADLINE,
+    )
+
+
+def precheck(members: Sequence[Instance], version: DatastoreVersion) -> Step:
+    return Step(
+        "precheck.health",
+        "Ask every engine whether it is healthy and in sync",
+        Phase.PRECHECK,
+        params={"members": [member.id for member in members], "version": version.name},
+        deadline=60.0,
+    )
+
+
+def server_ensure(
+    member: Instance,
+    version: DatastoreVersion,
+    phase: Phase,
+    *,
+    image_id: str | None = None,
+    rebuild: bool = False,
+    undo: tuple[Step, ...] = (),
+    no_return: bool = False,
+) -> Step:
+    """Run the member's server on the version's image; `image_id` pins the very image."""
+    what = "Rebuild" if rebuild else "Start"
+    return Step(
+        "server.ensure",
+        f"{what} {member.name} on the image of {release(version)}" + (", keeping its data" if rebuild else ""),
+        phase,
+        **of_member(member),
+        params={"recipe": version.recipe, "image_id": image_id},
+        deadline=SERVER_DEADLINE,
+        undo=undo,
+        no_return=no_return,
+    )
+
+
+def server_delete(member: Instance, phase: Phase = Phase.REMOVE, *, no_return: bool = False) -> Step:
+    return Step(
+        "server.delete",
+        f"Remove the server and the data of {member.name}",
+        phase,
+        **of_member(member),
+        deadline=SERVER_DEADLINE,
+        no_return=no_return,
+    )
+
+
+def server_copy(member: Instance, name: str, *, undo: tuple[Step, ...]) -> Step:
+    return Step(
+        "server.copy",
+        f"Keep a copy of the data of {member.name} to return to",
+        Phase.MEMBER,
+        **of_member(member),
+        params={"name": name},
+        deadline=FULL_COPY_DEADLINE,
+        undo=undo,
+    )
+
+
+def server_restore(member: Instance, name: str) -> Step:
+    return Step(
+        "server.restore",
+        f"Put the copy of the data of {member.name} back",
+        Phase.ROLLBACK,
+        **of_member(member),
+        params={"name": name},
+        deadline=FULL_COPY_DEADLINE,
+    )
+
+
+def server_discard(member: Instance, name: str, *, commit: bool = False) -> Step:
+    return Step(
+        "server.discard",
+        f"Remove the copy of the old data of {member.name}",
+        Phase.FINALIZE,
+        **of_member(member),
+        params={"name": name},
+        deadline=SERVER_DEADLINE,
+        commit=commit,
+        no_return=commit,
+    )
+
+
+def guest(
+    member: Instance,
+    kind: str,
+    title: str,
+    phase: Phase,
+    params: Mapping[str, Any] | None = None,
+    *,
+    deadline: float = START_DEADLINE,
+    undo: tuple[Step, ...] = (),
+    no_return: bool = False,
+    secret: str | None = None,
+) -> Step:
+    """Let the member's agent do `kind`; `secret` names whose stored secret is merged into the parameters."""
+    return Step(
+        f"guest.{kind}",
+        title,
+        phase,
+        **of_member(member),
+        params={"params": dict(params or {}), "secret": secret},
+        deadline=deadline,
+        undo=undo,
+        no_return=no_return,
+    )
+
+
+def gate(member: Instance, version: DatastoreVersion, phase: Phase, *, deadline: float = GATE_DEADLINE) -> Step:
+    return Step(
+        "gate.member",
+        f"Wait until {member.name} says that it runs {version.name} and is in sync",
+        phase,
+        **of_member(member),
+        params={"version": version.name},
+        deadline=deadline,
+    )
+
+
+def record_member(
+    member: Instance,
+    phase: Phase,
+    *,
+    task: Task | None = None,
+    version: DatastoreVersion | None = None,
+    title: str | None = None,
+    undo: tuple[Step, ...] = (),
+) -> Step:
+    params: dict[str, Any] = {}
+    if task is not None:
+        params["task"] = task.name
+    if version is not None:
+        params["version_id"] = version.id
+    if title is None:
+        title = f"Record that {member.name} runs {version.name}" if version else f"Mark {member.name}: {task.name}"  # type: ignore[union-attr]
+    return Step("record.member", title, phase, **of_member(member), params=params, deadline=RECORD_DEADLINE, undo=undo)
+
+
+def record_deleted(member: Instance, phase: Phase = Phase.REMOVE) -> Step:
+    return Step(
+        "record.member_deleted",
+        f"Forget {member.name} and release its address",
+        phase,
+        **of_member(member),
+        deadline=RECORD_DEADLINE,
+    )
+
+
+def record_cluster(
+    title: str,
+    phase: Phase,
+    *,
+    version: DatastoreVersion | None = None,
+    active: str | None = None,
+    undo: tuple[Step, ...] = (),
+    commit: bool = False,
+) -> Step:
+    params: dict[str, Any] = {}
+    if version is not None:
+        params["version_id"] = version.id
+    if active is not None:
+        params["active_member_id"] = active
+    return Step("record.cluster", title, phase, params=params, deadline=RECORD_DEADLINE, undo=undo, commit=commit)
+
+
+def record_cluster_deleted(cluster: Cluster) -> Step:
+    return Step("record.cluster_deleted", f"Forget the cluster {cluster.name}", Phase.REMOVE, deadline=RECORD_DEADLINE)
+
+
+def endpoint_ensure(
+    members: Sequence[Instance], active: Instance, phase: Phase, *, undo: tuple[Step, ...] = ()
+) -> Step:
+    return Step(
+        "endpoint.ensure",
+        f"Serve {len(members)} members at the cluster's address, {active.name} active",
+        phase,
+        params={"members": [member.id for member in members], "active": active.id},
+        deadline=ENDPOINT_DEADLINE,
+        undo=undo,
+    )
+
+
+def endpoint_member(member: Instance, state: str, phase: Phase, *, undo: tuple[Step, ...] = ()) -> Step:
+    title = {"maint": f"Take {member.name} out of the cluster's address", "ready": f"Put {member.name} back behind it"}
+    return Step(
+        "endpoint.member",
+        title[state],
+        phase,
+        **of_member(member),
+        params={"state": state},
+        deadline=ENDPOINT_DEADLINE,
+        undo=undo,
+    )
+
+
+def endpoint_switch(to: Instance, phase: Phase, *, undo: tuple[Step, ...] = ()) -> Step:
+    return Step(
+        "endpoint.switch",
+        f"Send new connections to {to.name}",
+        phase,
+        **of_member(to),
+        params={},
+        deadline=ENDPOINT_DEADLINE,
+        undo=undo,
+    )
+
+
+def endpoint_delete(cluster: Cluster) -> Step:
+    return Step("endpoint.delete", f"Remove the address of {cluster.name}", Phase.REMOVE, deadline=ENDPOINT_DEADLINE)
+
+
+def hold(reason: str, phase: Phase) -> Step:
+    return Step("hold", reason, phase, params={"reason": reason}, deadline=RECORD_DEADLINE)
