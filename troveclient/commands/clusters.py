@@ -1,0 +1,239 @@
+"""Commands of clusters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from troveclient import exceptions
+from troveclient.commands import instance_options, plans, waiting
+from troveclient.commands.model import CLUSTER, LIMIT, MARKER, UPGRADE, WAIT, Context, arg, define, follow
+from troveclient.commands.shapes import cluster, flavor_id, pick
+
+MEMBERS = arg("--instance", metavar=instance_options.INSTANCE_METAVAR, action="append", dest="instances",
+              default=None, help=instance_options.INSTANCE_HELP)
+MORE_MEMBERS = arg("--instance", metavar=instance_options.INSTANCE_METAVAR, action="append", dest="instances",
+                   default=None, help=instance_options.GROW_HELP)
+
+
+@define(LIMIT, MARKER, columns=("ID", "Name", "Datastore", "Datastore Version", "Task Name"))
+def list_clusters(ctx: Any, a: Any) -> Any:
+    return [
+        (item.id, item.name, item.datastore["type"], item.datastore["version"], (item.task or {}).get("name"))
+        for item in follow(ctx.client.clusters.list, limit=a.limit, marker=a.marker)
+    ]
+
+
+@define(CLUSTER)
+def show_cluster(ctx: Any, a: Any) -> Any:
+    return cluster(ctx.find(ctx.client.clusters, a.cluster))
+
+
+@define(
+    arg("name", metavar="<name>", help="Name of the cluster."),
+    arg("datastore", metavar="<datastore>", help="Name or ID of the datastore."),
+    arg("datastore_version", metavar="<datastore_version>", help="Name or ID of the datastore version."),
+    MEMBERS,
+    arg("--locality", metavar="<policy>", choices=("affinity", "anti-affinity"), default=None,
+        help="Put the members together (affinity) or apart (anti-affinity)."),
+    arg("--extended-properties", "--extended_properties", metavar=instance_options.EXT_PROPS_METAVAR,
+        default=None, help=instance_options.EXT_PROPS_HELP),
+    arg("--configuration", metavar="<configuration>", default=None,
+        help="ID of the configuration group to attach."),
+    arg("--user", metavar="<name:password[:database]>", action="append", dest="users", default=None,
+        help="Create this database user, with access to the database (repeat; where the server offers it)."),
+    arg("--database", metavar="<name>", action="append", dest="databases", default=None,
+        help="Create this database (repeat; where the server offers it)."),
+    *WAIT,
+)
+def create_cluster(ctx: Any, a: Any) -> Any:
+    extra: dict[str, Any] = {}
+    users = instance_options.users_with_databases(a.users)
+    databases = [{"name": name} for name in a.databases or []]
+    for user in users:
+        databases += [item for item in user.get("databases", []) if item not in databases]
+    if users:
+        extra["users"] = users
+    if databases:
+        extra["databases"] = databases
+    properties = (
+        instance_options.extended_properties(a.extended_properties) if a.extended_properties else None
+    )
+    made = ctx.client.clusters.create(
+        a.name,
+        a.datastore,
+        a.datastore_version,
+        instances=ctx.parse_members(a.instances),
+        locality=a.locality,
+        extended_properties=properties,
+        configuration=a.configuration,
+        **extra,
+    )
+    if a.wait:
+        waiting.after(ctx, a, "cluster", made)
+        made = ctx.client.clusters.get(made.id)
+    return cluster(made)
+
+
+def each(ctx: Any, values: list[str], what: str, act: Any, verb: str = "delete") -> None:
+    """Do something to each; say what was accepted, go on after a failure, fail at the end."""
+    failed = []
+    for value in values:
+        try:
+            act(value)
+        except Exception as error:
+            failed.append(value)
+            ctx.progress(f"{what} {value}: {error}")
+        else:
+            ctx.say(f"Request to {verb} {what} {value} has been accepted.")
+    if failed:
+        raise exceptions.CommandError(f"Unable to {verb} {what}: {', '.join(failed)}")
+
+
+def or_instance(ctx: Any, value: str) -> tuple[str, Any]:
+    """What a cluster's command line names: a cluster, else a standalone instance of exactly that name or id.
+
+    The specification writes some commands of instances with the word "cluster"; both readings work.
+    """
+    try:
+        return "cluster", ctx.find(ctx.client.clusters, value)
+    except (exceptions.NotFound, exceptions.CommandError) as error:
+        first = error
+    except Exception as error:
+        if type(error).__name__ != "CommandError":
+            raise
+        first = error
+    if "More than one" in str(first):
+        raise first
+    try:
+        return "instance", ctx.find(ctx.client.instances, value)
+    except Exception:
+        raise first from None
+
+
+@define(arg("clusters", metavar="<cluster>", nargs="+", help="Name or ID of the cluster; several may be given."), *WAIT)
+def delete_cluster(ctx: Any, a: Any) -> None:
+    waits: list[tuple[str, Any]] = []
+    failed = []
+    for value in a.clusters:
+        try:
+            kind, target = "cluster", None
+            try:
+                target = ctx.ref(ctx.client.clusters, value)
+                ctx.client.clusters.delete(target)
+            except Exception as error:
+                if not _missing(error):
+                    raise
+                kind, found = or_instance(ctx, value)
+                if kind == "cluster":
+                    raise
+                target = found.id
+                ctx.client.instances.delete(target)
+                ctx.say(f"There is no cluster {value}; request to delete instance {value} has been accepted.")
+            if kind == "cluster" and ctx.shell == "trove":
+                ctx.say(f"Request to delete cluster {value} has been accepted.")
+            waits.append((kind, target))
+            waiting.after(ctx, a, kind, target, gone=True)
+        except Exception as error:
+            failed.append(f"{value}: {error}")
+    if failed:
+        raise exceptions.CommandError("Failed to delete cluster " + "; ".join(failed))
+
+
+def _missing(error: Exception) -> bool:
+    """Nothing of that name or id, as this client or osc-lib says it."""
+    if isinstance(error, exceptions.NotFound):
+        return True
+    return type(error).__name__ == "CommandError" and "with a name or ID" in str(error)
+
+
+@define(CLUSTER, *WAIT)
+def force_delete(ctx: Any, a: Any) -> None:
+    try:
+        target = ctx.ref(ctx.client.clusters, a.cluster)
+        ctx.client.clusters.force_delete(target)
+    except Exception as error:
+        raise exceptions.CommandError(f"Failed to delete cluster {a.cluster}: {error}") from error
+    if ctx.shell == "trove":
+        ctx.say(f"Request to delete cluster {a.cluster} has been accepted.")
+    waiting.after(ctx, a, "cluster", target, gone=True)
+
+
+@define(CLUSTER)
+def reset_status(ctx: Any, a: Any) -> None:
+    ctx.client.clusters.reset_status(ctx.ref(ctx.client.clusters, a.cluster))
+
+
+@define(CLUSTER, columns=("ID", "Name", "Flavor ID", "Size", "Status"))
+def list_instances(ctx: Any, a: Any) -> Any:
+    rows = []
+    for member in ctx.find(ctx.client.clusters, a.cluster)._info.get("instances") or []:
+        volume = pick(member, "volume")
+        rows.append((
+            member["id"], member["name"], flavor_id(member),
+            volume.get("size", "") if isinstance(volume, dict) else "", pick(member, "status"),
+        ))
+    return rows
+
+
+@define(CLUSTER, MORE_MEMBERS, *WAIT)
+def grow(ctx: Any, a: Any) -> None:
+    members = ctx.parse_members(a.instances, for_grow=True)
+    target = ctx.ref(ctx.client.clusters, a.cluster)
+    ctx.client.clusters.grow(target, instances=members)
+    waiting.after(ctx, a, "cluster", target)
+
+
+@define(
+    CLUSTER,
+    arg("instances", metavar="<instance>", nargs="+", help="Name or ID of a member to remove; several may be given."),
+    *WAIT,
+)
+def shrink(ctx: Any, a: Any) -> None:
+    target = ctx.ref(ctx.client.clusters, a.cluster)
+    members = [{"id": getattr(ref, "id", ref)} for ref in
+               (ctx.ref(ctx.client.instances, value) for value in a.instances)]
+    ctx.client.clusters.shrink(target, members)
+    waiting.after(ctx, a, "cluster", target)
+
+
+@define(CLUSTER, *WAIT)
+def restart(ctx: Any, a: Any) -> None:
+    target = ctx.ref(ctx.client.clusters, a.cluster)
+    ctx.client.clusters.restart(target)
+    waiting.after(ctx, a, "cluster", target)
+
+
+def upgrade_options(a: Any) -> dict[str, Any]:
+    """Only what was asked for: released servers know none of it."""
+    out: dict[str, Any] = {}
+    if a.dry_run:
+        out["dry_run"] = True
+    if a.on_failure:
+        out["on_failure"] = a.on_failure
+    if a.hold:
+        out["hold"] = a.hold
+    if a.accept_no_rollback:
+        out["accept_no_rollback"] = True
+    return out
+
+
+def show_plan(ctx: Context, plan: Any) -> int:
+    """Print a plan; exit code 1 when it cannot be carried out. Raises CommandError where there is none."""
+    if not isinstance(plan, dict):
+        raise exceptions.CommandError(
+            "This server does not know --dry-run and may have started the upgrade. Look at the resource."
+        )
+    ctx.say(plans.text(plan))
+    return 1 if plan.get("blockers") else 0
+
+
+@define(CLUSTER, *UPGRADE)
+def upgrade(ctx: Any, a: Any) -> int | None:
+    target = ctx.ref(ctx.client.clusters, a.cluster)
+    if a.dry_run:
+        ctx.require_operations("--dry-run")
+    result = ctx.client.clusters.upgrade(target, a.datastore_version, **upgrade_options(a))
+    if a.dry_run:
+        return show_plan(ctx, result)
+    waiting.after(ctx, a, "cluster", target)
+    return None

@@ -1,0 +1,112 @@
+"""What a command is given when `openstack` runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cliff import columns
+from osc_lib import exceptions as osc_exceptions
+from osc_lib import utils as osc_utils
+
+from troveclient import exceptions, utils
+from troveclient.commands import model, output
+
+
+class Structured(columns.FormattableColumn):  # type: ignore[misc]
+    """A list or dictionary: words for people, itself for programs."""
+
+    def human_readable(self) -> str:
+        return output.plain(self._value)
+
+    def machine_readable(self) -> Any:
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        return bool(self._value == (other._value if isinstance(other, Structured) else other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        return self.human_readable()
+
+
+class _Lookup:
+    """A manager as osc-lib's find_resource wants it, with our search behind `get`.
+
+    osc-lib hides why its first question failed and then looks at one page of names. Here the first question is the
+    whole answer, and its error comes out again where osc-lib would begin to list.
+    """
+
+    def __init__(self, manager: Any) -> None:
+        self.manager = manager
+        self.resource_class = getattr(manager, "resource_class", object)
+        self.error: Exception | None = None
+
+    def get(self, value: Any) -> Any:
+        if self.error is not None:
+            raise self.error
+        try:
+            return utils.get_resource_id_by_name(self.manager, value)
+        except Exception as error:
+            self.error = error
+            raise
+
+    def find(self, **_unused: Any) -> Any:
+        raise self.error or exceptions.CommandError("nothing was asked")
+
+    def list(self) -> Any:
+        raise self.error or exceptions.CommandError("nothing was asked")
+
+
+class OscContext(model.Context):
+    """Client, lookup and output through the running openstack shell."""
+
+    def __init__(self, command: Any, parsed_args: Any) -> None:
+        super().__init__(command.app.client_manager.database, "openstack")
+        self.app = command.app
+        self.row = command.row
+        self.module = command.__class__.__module__
+        self.table = getattr(parsed_args, "formatter", "table") == "table"
+        self.admin = False
+
+    def say(self, text: str) -> None:
+        stream = getattr(self.app, "stdout", None)
+        if stream is None:
+            super().say(text)
+        else:
+            stream.write(f"{text}\n")
+
+    def ref(self, manager: Any, value: Any) -> Any:
+        if utils.is_uuid_like(value):
+            return value
+        return osc_utils.find_resource(_Lookup(manager), value)
+
+    def find(self, manager: Any, value: Any) -> Any:
+        found = self.ref(manager, value)
+        return manager.get(found) if isinstance(found, (str, int)) else found
+
+    def project_id(self, value: str) -> str:
+        return utils.get_project_id(self.app.client_manager.identity, value)
+
+    def wide(self, rows: Any) -> Any:
+        """Say that the rows are the administrator's, with further columns."""
+        self.admin = True
+        return rows
+
+    def columns_of(self, definition: model.Definition) -> tuple[str, ...]:
+        return definition.admin_columns if self.admin else definition.columns
+
+    def cell(self, value: Any) -> Any:
+        return Structured(value) if isinstance(value, (list, dict, tuple)) else value
+
+    def cells(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        return [tuple(self.cell(value) for value in row) for row in rows]
+
+
+def guarded(run: Any, ctx: OscContext, parsed_args: Any) -> Any:
+    """Run a command. Our own errors pass as they are; the shell prints them and exits with 1."""
+    try:
+        return run(ctx, parsed_args)
+    except exceptions.Unauthorized as error:
+        raise osc_exceptions.CommandError(f"{error} Log in again or check the credentials.") from error
