@@ -193,6 +193,18 @@ class Journal(Protocol):
 class Store(Catalogue, Resources, Journal, Protocol):
     """The whole database."""
 
+    def next_fence(self) -> int:
+        """Return a number larger than any fence before, for orders outside of operations (reconciliation)."""
+
+    def reset_task(self, instance_id: str | None = None, cluster_id: str | None = None) -> None:
+        """Set the task to NONE whatever it is (also of the members of a cluster): an administrator's reset."""
+
+    def quota_limits(self, project_id: str) -> Mapping[str, int]:
+        """Limits that were set for the project, by resource; {} when there are none."""
+
+    def set_quota_limits(self, project_id: str, limits: Mapping[str, int]) -> None:
+        """Set these limits and leave the others."""
+
     def now(self) -> float:
         """Database time, seconds since the epoch."""
 

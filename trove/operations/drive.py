@@ -1,0 +1,183 @@
+"""Run one operation, step after step, under a lease. Decides nothing: the plan says what, the tables say what then.
+
+Kill the process anywhere: rows tell the next executor which step was running, every step asks before it acts, and
+agents and drivers find an order they know by its id. A lost lease shows as StaleGeneration at the next write, and the
+operation is left to its new owner.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from threading import Event
+
+from trove.domain.errors import DriverError, StaleGeneration, TroveError, Unavailable
+from trove.domain.operations import Operation, OperationStep
+from trove.domain.plans import may_roll_back, undo_steps
+from trove.domain.ports import Order
+from trove.domain.states import OperationStatus, StepStatus
+from trove.domain.store import Lease
+from trove.operations.context import Again, Done, Failed, Held, Outcome, Retry, StepContext, StepFunction, Tools
+from trove.operations.settle import settle
+
+LOG = logging.getLogger(__name__)
+
+OPEN = (StepStatus.WAITING, StepStatus.RUNNING, StepStatus.FAILED)
+SAY_EVERY = 0.25
+"""Seconds between two writes of what a step is doing, so that progress costs little."""
+
+
+class Stopping(Exception):
+    """The executor is being stopped; the operation goes on elsewhere or later."""
+
+
+class Drive:
+    """One operation in the hands of this executor."""
+
+    def __init__(
+        self, tools: Tools, lease: Lease, stop: Event, find: Callable[[str], StepFunction], attempts: int = 5
+    ) -> None:
+        self._tools, self._store, self._lease, self._stop, self._find = tools, tools.store, lease, stop, find
+        self._attempts = attempts
+
+    def run(self) -> None:
+        """Go on until the operation ends, is held, or is no longer ours."""
+        operation = self._store.operation(self._lease.operation_id)
+        if operation.status is OperationStatus.PENDING:
+            self._set_status(operation, OperationStatus.RUNNING)
+        while True:
+            operation = self._store.operation(self._lease.operation_id)
+            if operation.status is OperationStatus.RUNNING:
+                row = next((row for row in operation.steps if not row.undo and row.status in OPEN), None)
+                if row is None:
+                    return self._end(operation, OperationStatus.SUCCEEDED)
+            elif operation.status is OperationStatus.ROLLING_BACK:
+                if not any(row.undo for row in operation.steps):
+                    self._store.append_undo(self._lease, undo_steps(operation.started_steps))
+                    operation = self._store.operation(operation.id)
+                row = next((row for row in operation.steps if row.undo and row.status in OPEN), None)
+                if row is None:
+                    return self._end(operation, OperationStatus.ROLLED_BACK)
+            else:
+                return None
+            if not self._run_step(operation, row):
+                return None
+
+    def _run_step(self, operation: Operation, row: OperationStep) -> bool:
+        """Bring one step to its end; False when the operation waits for a person or is over."""
+        deadline = time.monotonic() + row.step.deadline
+        attempt, last_reason, said_at = row.attempts, "", 0.0
+
+        def say(text: str) -> None:
+            nonlocal said_at
+            if time.monotonic() - said_at >= SAY_EVERY:
+                said_at = time.monotonic()
+                self._store.set_step(self._lease, row.index, StepStatus.RUNNING, text)
+
+        if row.status is not StepStatus.RUNNING:
+            attempt += 1
+            self._begin(row, row.step.title)
+        tries = 1
+        while True:
+            if self._stop.is_set():
+                raise Stopping
+            order = Order(operation.id, row.index, self._lease.fence, attempt)
+            outcome = self._call(StepContext(self._tools, operation, row.step, order, say))
+            if isinstance(outcome, Done):
+                self._store.set_step(self._lease, row.index, StepStatus.DONE, result=outcome.result)
+                return True
+            if isinstance(outcome, Held):
+                self._store.set_step(self._lease, row.index, StepStatus.DONE)
+                self._set_status(operation, OperationStatus.HELD, outcome.reason)
+                return False
+            if isinstance(outcome, Failed):
+                return self._fault(operation, row, outcome.reason)
+            late = time.monotonic() >= deadline
+            if isinstance(outcome, Retry):
+                tries += 1
+                if late or (tries > self._attempts and not row.step.name.startswith(("gate.", "precheck."))):
+                    return self._fault(operation, row, outcome.reason)
+                if outcome.reason != last_reason:
+                    self._store.add_event(operation.id, "warning", f"{row.step.title}: {outcome.reason}; trying again")
+                attempt += 1
+                self._begin(row, outcome.reason)
+            elif late:
+                waited = f"gave up after {row.step.deadline:.0f} s while {row.step.title}: {outcome.reason}"
+                return self._fault(operation, row, waited)
+            else:
+                say(outcome.reason)
+            last_reason = outcome.reason
+            if not isinstance(outcome, Retry) and self._interrupted(operation):
+                return True  # a person asked for a rollback while the step was waiting
+            self._stop.wait(outcome.after)
+
+    def _call(self, context: StepContext) -> Outcome:
+        try:
+            return self._find(context.step.name)(context)
+        except StaleGeneration:
+            raise
+        except Unavailable as error:
+            return Again(0.03, str(error))
+        except DriverError as error:
+            return Failed(str(error))
+        except TroveError as error:
+            return Failed(f"{context.step.title}: {error}")
+        except Exception as error:  # a bug of ours must hold or roll back the operation, never lose it
+            LOG.exception("step %s of operation %s", context.step.name, context.operation.id)
+            return Failed(f"{context.step.title}: unexpected {type(error).__name__}: {error}")
+
+    def _begin(self, row: OperationStep, text: str) -> None:
+        self._store.set_step(self._lease, row.index, StepStatus.RUNNING, text, attempt=True)
+
+    def _interrupted(self, operation: Operation) -> bool:
+        return (
+            operation.status is OperationStatus.RUNNING
+            and self._store.operation(operation.id).status is OperationStatus.ROLLING_BACK
+        )
+
+    def _fault(self, operation: Operation, row: OperationStep, reason: str) -> bool:
+        """The first fault stops the plan; what follows was chosen before it began."""
+        self._store.set_step(self._lease, row.index, StepStatus.FAILED, error=reason)
+        operation = self._store.operation(operation.id)
+        self._store.add_event(operation.id, "error", reason)
+        LOG.error("operation %s (%s of %s): %s", operation.id, operation.kind, operation.resource_name, reason)
+        if row.undo:
+            why = f"the rollback could not go on: {reason}; mend it and ask for rollback again"
+            self._set_status(operation, OperationStatus.HELD, why, operation.error or reason)
+            return False
+        if operation.status is OperationStatus.ROLLING_BACK:
+            return True  # a person asked for it while the step was running
+        if operation.on_failure == "fail":
+            self._end(operation, OperationStatus.FAILED, reason)
+            return False
+        if not may_roll_back(operation.started_steps):
+            why = f"{reason}; the point of no return is passed, the rest keeps serving: mend it and resume"
+            self._set_status(operation, OperationStatus.HELD, why, reason)
+            return False
+        if operation.on_failure == "hold":
+            self._set_status(operation, OperationStatus.HELD, f"{reason}; resume, or roll back", reason)
+            return False
+        self._set_status(operation, OperationStatus.ROLLING_BACK, f"rolling back: {reason}", reason)
+        return True
+
+    def _end(self, operation: Operation, status: OperationStatus, error: str | None = None) -> None:
+        error = error or operation.error
+        if status is OperationStatus.ROLLED_BACK:
+            self._mark_undone(operation)
+        settle(self._store, operation, status, None if status is OperationStatus.SUCCEEDED else error)
+        self._set_status(operation, status, "", None if status is OperationStatus.SUCCEEDED else error)
+
+    def _mark_undone(self, operation: Operation) -> None:
+        for row in reversed([row for row in operation.steps if not row.undo]):
+            if row.step.commit and row.status is StepStatus.DONE:
+                break
+            if row.status is StepStatus.DONE:
+                self._store.set_step(self._lease, row.index, StepStatus.UNDONE)
+
+    def _set_status(
+        self, operation: Operation, status: OperationStatus, text: str = "", error: str | None = None
+    ) -> None:
+        self._store.set_status(self._lease, operation.id, status, text, error)
+        said = f"{status}: {text}" if text else str(status)
+        self._store.add_event(operation.id, "error" if status is OperationStatus.HELD else "info", said)

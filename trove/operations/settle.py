@@ -1,0 +1,54 @@
+"""What an operation leaves behind when it ends: no row stays busy, and a fault can be read where it happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from trove.domain.errors import NotFound
+from trove.domain.instances import Instance
+from trove.domain.operations import Operation
+from trove.domain.states import ClusterTask, InstanceTask, OperationStatus, Task
+from trove.domain.store import Store
+
+AFTER_FAULT: Mapping[tuple[str, str], Task] = {
+    # (task name, kind of operation or "") -> task when the operation ends without success
+    (InstanceTask.BUILDING.name, "cluster_grow"): InstanceTask.GROW_ERROR,
+    (InstanceTask.BUILDING.name, ""): InstanceTask.BUILD_ERROR,
+    (InstanceTask.RESTARTING.name, ""): InstanceTask.NONE,
+    (InstanceTask.UPGRADING.name, ""): InstanceTask.UPGRADE_ERROR,
+    (InstanceTask.DELETING.name, ""): InstanceTask.DELETING,
+}
+"""An instance that was rolled back has been given its task by the rollback itself."""
+
+
+def settle(store: Store, operation: Operation, status: OperationStatus, error: str | None) -> None:
+    """Give the resource and its members the tasks in which the operation leaves them."""
+    kind = operation.kind
+    try:
+        if operation.resource_type == "cluster":
+            cluster = store.cluster(operation.resource_id)
+            for member in cluster.members:
+                _settle_instance(store, member, kind, status, error)
+            if cluster.task is not ClusterTask.NONE and (
+                status is not OperationStatus.FAILED or cluster.task is not ClusterTask.DELETING
+            ):
+                store.update_cluster(cluster.id, task=ClusterTask.NONE)
+        else:
+            _settle_instance(store, store.instance(operation.resource_id), kind, status, error)
+    except NotFound:
+        return  # it was deleted, which is what its last operation was for
+    if kind.endswith("_create") and operation.resource_type == "instance":
+        store.drop_secret(operation.resource_id)
+
+
+def _settle_instance(store: Store, instance: Instance, kind: str, status: OperationStatus, error: str | None) -> None:
+    if instance.task is InstanceTask.NONE or status is OperationStatus.SUCCEEDED:
+        if instance.task not in (InstanceTask.NONE, InstanceTask.DELETING):
+            store.update_instance(instance.id, task=InstanceTask.NONE)
+        return
+    task = AFTER_FAULT.get((instance.task.name, kind)) or AFTER_FAULT.get((instance.task.name, ""))
+    fields: dict[str, Any] = {"fault": {"message": error or "the operation did not succeed", "details": None}}
+    if task is not None and task is not instance.task:
+        fields["task"] = task
+    store.update_instance(instance.id, **fields)

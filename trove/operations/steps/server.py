@@ -1,0 +1,47 @@
+"""Servers and their data. Compute is idempotent and refuses late orders, so each function is one call."""
+
+from __future__ import annotations
+
+from trove.operations.context import Done, Failed, Outcome, StepContext, server_spec
+
+
+def ensure(context: StepContext) -> Outcome:
+    """Run the member's server on the image the step names."""
+    tools, member = context.tools, context.member()
+    image_id, recipe = context.params["image_id"], context.params["recipe"]
+    image = tools.images.get(image_id) if image_id else None
+    image = image or tools.images.find(recipe)
+    if image is None:
+        return Failed(f"the image of {recipe} is gone; build it again with `trove-manage image build {recipe}`")
+    spec = server_spec(member, image.id, tools.family_of(member.version.datastore))
+    server = tools.compute.ensure(spec, context.order)
+    tools.store.update_instance(member.id, image_id=image.id)
+    return Done({"image_id": image.id, "limits": dict(server.limits)})
+
+
+def delete(context: StepContext) -> Outcome:
+    """Remove the server with its data and copies."""
+    assert context.step.member_id is not None
+    context.tools.compute.delete(context.step.member_id, context.order)
+    return Done()
+
+
+def copy(context: StepContext) -> Outcome:
+    """Keep a copy of the stopped engine's data."""
+    member = context.member()
+    context.tools.compute.copy_data(member.id, context.params["name"], context.order, context.say)
+    return Done()
+
+
+def restore(context: StepContext) -> Outcome:
+    """Put the copy back; the server is stopped for it."""
+    member = context.member()
+    context.tools.compute.restore_data(member.id, context.params["name"], context.order)
+    return Done()
+
+
+def discard(context: StepContext) -> Outcome:
+    """Remove the copy."""
+    member = context.member()
+    context.tools.compute.discard_copy(member.id, context.params["name"], context.order)
+    return Done()
