@@ -120,7 +120,7 @@ class Acceptance:
     member_tasks: Mapping[str, Task] = field(default_factory=dict)
     secrets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
-    """Quota of the project, {"instances": 10, "volumes": 40, "ram": -1}: checked in the same transaction (OverLimit)."""
+    """Quota of the project ({"instances": 10, "volumes": 40, "ram": -1}), checked in the same transaction."""
 
 
 class Journal(Protocol):

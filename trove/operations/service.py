@@ -83,7 +83,7 @@ class Service:
 
     def upgrade_instance(self, instance: Instance, target_ref: str, options: UpgradeOptions) -> Operation:
         plan = self.plan_upgrade_instance(instance, target_ref, options)
-        return self._accept(plan, instance.project_id)
+        return self._accept(plan, instance.project_id, task=InstanceTask.UPGRADING)
 
     def rename_instance(self, instance: Instance, name: str) -> None:
         self.store.update_instance(instance.id, name=name)

@@ -12,14 +12,15 @@ from trove.domain.states import ClusterTask, InstanceTask, OperationStatus, Task
 from trove.domain.store import Store
 
 AFTER_FAULT: Mapping[tuple[str, str], Task] = {
-    # (task name, kind of operation or "") -> task when the operation ends without success
+    # (task name, kind or status of the operation, or "") -> task when the operation ends without success
+    (InstanceTask.UPGRADING.name, OperationStatus.ROLLED_BACK): InstanceTask.NONE,
     (InstanceTask.BUILDING.name, "cluster_grow"): InstanceTask.GROW_ERROR,
     (InstanceTask.BUILDING.name, ""): InstanceTask.BUILD_ERROR,
     (InstanceTask.RESTARTING.name, ""): InstanceTask.NONE,
     (InstanceTask.UPGRADING.name, ""): InstanceTask.UPGRADE_ERROR,
     (InstanceTask.DELETING.name, ""): InstanceTask.DELETING,
 }
-"""An instance that was rolled back has been given its task by the rollback itself."""
+"""A member that an upgrade touched has been given its task by the rollback itself."""
 
 
 def settle(store: Store, operation: Operation, status: OperationStatus, error: str | None) -> None:
@@ -47,7 +48,8 @@ def _settle_instance(store: Store, instance: Instance, kind: str, status: Operat
         if instance.task not in (InstanceTask.NONE, InstanceTask.DELETING):
             store.update_instance(instance.id, task=InstanceTask.NONE)
         return
-    task = AFTER_FAULT.get((instance.task.name, kind)) or AFTER_FAULT.get((instance.task.name, ""))
+    cases = ((instance.task.name, case) for case in (status.value, kind, ""))
+    task = next((AFTER_FAULT[case] for case in cases if case in AFTER_FAULT), None)
     fields: dict[str, Any] = {"fault": {"message": error or "the operation did not succeed", "details": None}}
     if task is not None and task is not instance.task:
         fields["task"] = task
