@@ -145,7 +145,8 @@ class Workload:
         for writer, reader in enumerate(self._readers):
             self._records[writer].extend(reader.new())
         begin = max(self._begin, since or 0.0)
-        end = min(self._end or time.monotonic(), until or float("inf"))
+        last = max((records[-1].end for records in self._records.values() if records), default=0.0)
+        end = until or (max(self._end, last) if self._end else time.monotonic())  # a write may outlast the stop
         whole = since is None and until is None and self._check is not None
         return make_report(
             self._records,
