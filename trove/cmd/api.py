@@ -1,0 +1,36 @@
+"""`trove-api`: the API alone, beside any number of `trove-executor` processes on the same database."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from trove.api.app import create_app
+from trove.api.server import ApiServer
+from trove.cmd.config import make_config
+from trove.cmd.logs import log_to_stderr
+from trove.cmd.signals import wait_for_end
+from trove.cmd.wiring import api_settings, make_parts
+from trove.domain.errors import TroveError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or Ctrl-C."""
+    conf = make_config(sys.argv[1:] if argv is None else argv, "trove-api")
+    log_to_stderr()
+    try:
+        parts = make_parts(conf)
+        app = create_app(parts.store, parts.service, api_settings(conf, parts.installation))
+        server = ApiServer(app, conf.bind_host, conf.bind_port, threads=conf.threads)
+        server.start()
+        print(f"Serving {server.url}", flush=True)
+        wait_for_end()
+        server.stop()
+    except (TroveError, OSError) as error:
+        print(f"trove-api: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
