@@ -1,0 +1,64 @@
+"""Read JSON bodies, however malformed, and write JSON answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import falcon
+
+from trove.api.errors import BadMediaType, BodyTooLarge
+from trove.domain.errors import BadRequest
+
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+def dump(body: Any) -> bytes:
+    """Write an answer."""
+    return _encode(body).encode("utf-8")
+
+
+def check_length(request: falcon.Request, most: int) -> None:
+    """Raise BodyTooLarge for a body that announces more bytes than are ever read."""
+    if (request.content_length or 0) > most:
+        raise BodyTooLarge(f"the body has {request.content_length} bytes; this service reads at most {most}")
+
+
+def read(request: falcon.Request, most: int) -> Any:
+    """Return the JSON of the body, None when there is none. BodyTooLarge, BadMediaType, BadRequest."""
+    if request.content_length is not None:
+        raw = request.bounded_stream.read()
+    elif request.env.get("wsgi.input_terminated"):
+        raw = request.stream.read(most + 1)
+        if len(raw) > most:
+            raise BodyTooLarge(f"this service reads at most {most} bytes of a body")
+    else:
+        return None
+    if not raw:
+        return None
+    kind = (request.content_type or "application/json").partition(";")[0].strip().lower()
+    if kind not in ("application/json", "application/vnd.openstack.trove+json"):
+        raise BadMediaType(f"the body is {kind[:80]}; this service reads application/json only")
+    return parse(raw)
+
+
+def parse(raw: bytes) -> Any:
+    """Return the JSON value; BadRequest says what is wrong with it."""
+    try:
+        value = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+        if b"\\u" in raw:
+            # Half a surrogate pair is valid JSON, but no text that could be stored or sent back.
+            dump(value)
+    except RecursionError:
+        raise BadRequest("the body is nested too deeply") from None
+    except json.JSONDecodeError as error:
+        raise BadRequest(f"the body is not JSON: {error}") from None
+    except UnicodeError:
+        raise BadRequest("the body is not UTF-8 text") from None
+    except ValueError as error:
+        raise BadRequest(f"the body is not JSON: {error}") from None
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON number")

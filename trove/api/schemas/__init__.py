@@ -1,0 +1,1 @@
+"""What bodies must look like: JSON Schema, one file per noun."""

@@ -1,0 +1,89 @@
+"""The embedded HTTP server: cheroot with our limits. Outside, any WSGI server serves `trove.api.wsgi`."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from cheroot import wsgi
+
+from trove.domain.errors import PortTaken
+
+LOG = logging.getLogger(__name__)
+
+WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+HEADER_BYTES = 64 * 1024
+"""All header lines of a request; tokens alone may have 16 KB."""
+BODY_BYTES = 8 * 1024 * 1024
+"""What the server itself refuses; the application refuses much less, in JSON."""
+KEPT_ALIVE = 500
+"""Connections kept open between requests."""
+
+
+class Server:
+    """Serves an application on one address until it is stopped."""
+
+    def __init__(self, app: WSGI, host: str, port: int, *, threads: int = 10, timeout: float = 30.0) -> None:
+        """Bind at once. `timeout` is how many seconds a silent connection is kept.
+
+        Raises PortTaken when something else listens there, ValueError when the address is not of this host.
+        """
+        self._server = wsgi.Server(
+            (host, port), app, numthreads=threads, request_queue_size=128, timeout=timeout, shutdown_timeout=5
+        )
+        self._server.nodelay = True
+        self._server.max_request_header_size = HEADER_BYTES
+        self._server.max_request_body_size = BODY_BYTES
+        self._server.keep_alive_conn_limit = KEPT_ALIVE
+        # A default that names the server's version helps nobody but attackers.
+        self._server.server_name = "trove"
+        self._server.error_log = _log
+        self._thread: threading.Thread | None = None
+        try:
+            self._server.prepare()
+        except OSError as error:
+            if _is_local(host):
+                raise PortTaken(host, port) from error
+            raise ValueError(f"cannot listen on {host} port {port}: {error}") from error
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port in use; tells the real port where 0 was asked for."""
+        host, port = self._server.bind_addr[:2]
+        return str(host), int(port)
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port, as clients write them."""
+        host, port = self.address
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def serve(self) -> None:
+        """Answer requests until `stop` is called from another thread."""
+        self._server.serve()
+
+    def start(self) -> None:
+        """Answer requests in a thread of our own."""
+        self._thread = threading.Thread(target=self.serve, name="api-server", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End requests in work (5 s at most) and give the port back."""
+        self._server.stop()
+        if self._thread is not None:
+            self._thread.join(10)
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _log(message: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+    LOG.log(level, message.strip(), exc_info=traceback)

@@ -1,0 +1,1 @@
+"""How things look as JSON: one file per noun."""
