@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import Any
@@ -41,3 +42,31 @@ def read_text(path: str) -> str | None:
             return file.read()
     except OSError:
         return None
+
+
+def remove(path: str) -> None:
+    """Remove a file or a directory with everything in it; no error when it is gone already."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        for name in os.listdir(path):
+            remove(os.path.join(path, name))
+        os.rmdir(path)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def rotate(path: str, largest: int = 4 << 20) -> None:
+    """Put a log that has become large aside, in place of the one put aside before."""
+    with contextlib.suppress(FileNotFoundError):
+        if os.stat(path).st_size > largest:
+            os.replace(path, path + ".1")
+
+
+def read_tail(path: str, size: int = 4096) -> str:
+    """Return the end of a log, empty where there is none."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - size))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -65,8 +65,8 @@ class Journal:
     def take(self, id: str, kind: str, params: dict[str, Any], generation: int) -> tuple[Entry, bool]:
         """Find or note an operation; the second value tells whether the caller must run it now.
 
-        Run again is what an earlier agent left unfinished, and what has failed when it is asked for under a newer
-        generation or a higher `attempt` parameter. Refused (409): older generation than seen, or id used otherwise.
+        Run again is only what an earlier agent left unfinished; a new try of what has failed has an id of its own.
+        Refused: 409 for an older generation than seen, 422 for an id that names another kind of operation.
         """
         with self._lock:
             if generation < self.generation:
@@ -77,7 +77,7 @@ class Journal:
             entry = self._all().get(id)
             if entry is not None and entry.kind != kind:
                 raise Refused(422, f"operation {id} is a {entry.kind}, not a {kind}")
-            if entry is None or self._again(entry, params, generation):
+            if entry is None:
                 entry = self._all()[id] = Entry(id, kind, params, generation)
             elif entry.taken or entry.status != protocol.RUNNING:
                 return entry, False
@@ -96,13 +96,6 @@ class Journal:
             self._prune()
         entry.done.set()
 
-    @staticmethod
-    def _again(entry: Entry, params: dict[str, Any], generation: int) -> bool:
-        if entry.status != protocol.FAILED:
-            return False
-        attempts = [told.get("attempt", 0) for told in (params, entry.params)]
-        return generation > entry.generation or attempts[0] > attempts[1]
-
     def _all(self) -> dict[str, Entry]:
         """Read the directory the first time somebody asks: the agent's start must not wait for it."""
         if self._entries is None:
@@ -110,11 +103,11 @@ class Journal:
             found = []
             for name in os.listdir(self._directory):
                 noted = read_json(os.path.join(self._directory, name)) if name.endswith(".json") else None
-                if noted is not None and {"id", "kind", "params", "generation", "status"} <= noted.keys():
+                if noted is not None and {"id", "kind", "generation", "status"} <= noted.keys():
                     found.append(noted)
             self._entries = {}
             for noted in sorted(found, key=lambda noted: int(noted.get("order", 0))):
-                entry = Entry(noted["id"], noted["kind"], noted["params"], noted["generation"])
+                entry = Entry(noted["id"], noted["kind"], {}, noted["generation"])
                 entry.status, entry.error = noted["status"], noted.get("error", "")
                 entry.progress, entry.result = noted.get("progress", ""), noted.get("result", {})
                 if entry.status != protocol.RUNNING:
@@ -125,8 +118,8 @@ class Journal:
 
     def _write(self, entry: Entry) -> None:
         self._order += 1
-        noted = {**entry.view(), "params": _without_secrets(entry), "generation": entry.generation}
-        write_json(self._file(entry.id), {**noted, "order": self._order})
+        # Parameters are not written down: they hold passwords, and who asks again brings them again.
+        write_json(self._file(entry.id), {**entry.view(), "generation": entry.generation, "order": self._order})
 
     def _prune(self) -> None:
         finished = [entry for entry in self._all().values() if entry.done.is_set()]
@@ -137,8 +130,3 @@ class Journal:
 
     def _file(self, id: str) -> str:
         return os.path.join(self._directory, id + ".json")
-
-
-def _without_secrets(entry: Entry) -> dict[str, Any]:
-    """Return the parameters worth keeping: who asks again brings the rest, so no password is written down."""
-    return {"attempt": entry.params.get("attempt", 0)}

@@ -14,7 +14,7 @@ from typing import Any
 
 from trove.guest import protocol
 from trove.guest.agent.errors import EngineDown, GuestError
-from trove.guest.agent.files import read_json, read_text, write_json
+from trove.guest.agent.files import read_json, read_tail, write_json
 from trove.guest.agent.process import EngineProcess
 from trove.guest.agent.settings import Settings
 
@@ -115,6 +115,9 @@ class Manager:
         """Return the last words of the engine's own log, for error messages; empty where there are none."""
         return ""
 
+    def tidy(self) -> None:
+        """Keep logs small; called about once a minute."""
+
     # -- kept state ---------------------------------------------------------------------------------------------------
 
     @property
@@ -140,9 +143,10 @@ class Manager:
             self._state = changed
 
     def learn_cluster(self, params: Mapping[str, Any]) -> None:
-        """Keep the topology of an operation that carries one."""
+        """Keep the topology of an operation that carries one; what it leaves out (the secret) stays as it was."""
         if "cluster" in params:
-            self.keep(cluster=params["cluster"])
+            told = params["cluster"]
+            self.keep(cluster=None if told is None else {**(self.cluster or {}), **told})
 
     # -- operations ---------------------------------------------------------------------------------------------------
 
@@ -163,7 +167,8 @@ class Manager:
 
     def prepare(self, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Make the engine's data, configuration and users, and start it."""
-        self.keep(cluster=params.get("cluster"), users=params.get("users") or [], version=params.get("version", ""))
+        self.learn_cluster(params)
+        self.keep(users=params.get("users") or [], version=params.get("version", ""))
         if not self.engine.alive():
             progress("making the engine's data")
             self.initialise(params, progress)
@@ -351,7 +356,7 @@ class Manager:
 
 def tail(path: str, lines: int = 3) -> str:
     """Return the last lines of a log in one line; empty where there is no log."""
-    return " | ".join((read_text(path) or "").strip().splitlines()[-lines:])
+    return " | ".join(read_tail(path).strip().splitlines()[-lines:])
 
 
 def _unsynced(seen: Mapping[str, Any], prefix: str, role: Any) -> str:

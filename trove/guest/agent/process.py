@@ -172,3 +172,21 @@ def _describe(status: int) -> str:
     if os.WIFSIGNALED(status):
         return f"the process was ended by signal {signal.Signals(os.WTERMSIG(status)).name}"
     return f"the process ended with code {os.WEXITSTATUS(status)}"
+
+
+def output_of(argv: Sequence[str]) -> str:
+    """Run a program that only tells something and return what it wrote; OSError where it cannot be run.
+
+    Not `subprocess`: importing that costs more than running the program.
+    """
+    reader, writer = os.pipe()
+    try:
+        pid = os.posix_spawn(
+            argv[0], list(argv), {"LC_ALL": "C"}, file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1)], setsigmask=[]
+        )
+    finally:
+        os.close(writer)
+    with os.fdopen(reader, encoding="utf-8", errors="replace") as file:
+        said = file.read()
+    os.waitpid(pid, 0)
+    return said

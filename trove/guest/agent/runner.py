@@ -17,6 +17,8 @@ BACK_OFF = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY = 60.0
 """Seconds an engine must have run for its earlier ends to be forgotten."""
 
+TIDY_EVERY = 60.0
+
 
 class Runner:
     """The agent between its server and its engine's manager."""
@@ -113,7 +115,11 @@ class Runner:
     def supervise(self) -> None:
         """Start the engine whenever it is desired running and does not run; returns at the end."""
         ends, since = 0, time.monotonic()
+        tidied = since
         while not self._ending.is_set():
+            if time.monotonic() - tidied > TIDY_EVERY:
+                tidied = time.monotonic()
+                self._manager.tidy()
             if self._manager.engine.wait(0.5):
                 if not self._wanted():
                     self._ending.wait(0.2)

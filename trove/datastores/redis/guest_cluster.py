@@ -1,0 +1,307 @@
+"""What is done to a Redis or Valkey cluster as a whole, from one of its nodes. Every function may be run again.
+
+Done with plain commands at all nodes, not with `redis-cli --cluster`: that refuses to go on where it was interrupted,
+sleeps whole seconds, and needs passwords in its environment.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from trove.datastores.redis import guest_config, guest_slots
+from trove.datastores.redis.guest_nodes import SLOTS, Node, disagreement, myself, parse
+from trove.datastores.redis.guest_resp import Connection, ReplyError, fields
+from trove.guest.agent.errors import EngineDown, GuestError
+
+if TYPE_CHECKING:
+    from trove.datastores.redis.guest import Manager
+
+Progress = Callable[[str], None]
+
+POLL = 0.01
+FAST_POLL = 0.002
+FAILOVER_AGAIN = 2.0
+"""Seconds without a result after which a failover is asked for again; a healthy one takes some milliseconds."""
+
+
+class Peers:
+    """Connections to all nodes, made when needed, made again when broken."""
+
+    def __init__(self, secret: str) -> None:
+        self.secret = secret
+        self._open: dict[Any, Connection] = {}
+
+    def __enter__(self) -> Peers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self._open.values():
+            connection.close()
+
+    def at(self, place: Any) -> Connection:
+        """Return the connection to a node; EngineDown when it does not answer."""
+        if place not in self._open:
+            self._open[place] = Connection(place[0], place[1], guest_config.CLUSTER_USER, self.secret)
+        return self._open[place]
+
+    def calls(self, place: Any, commands: list[tuple[Any, ...]]) -> list[Any]:
+        """Send one node several commands; EngineDown when it does not answer, ReplyError for the first refusal."""
+        try:
+            replies = self.at(place).calls(commands)
+        except EngineDown:
+            self._open.pop(place, None)
+            raise
+        for reply in replies:
+            if isinstance(reply, ReplyError):
+                raise reply
+        return replies
+
+    def call(self, place: Any, *words: Any) -> Any:
+        """Send one node one command."""
+        return self.calls(place, [words])[0]
+
+    def nodes(self, place: Any) -> list[Node]:
+        """Return how one node sees the cluster."""
+        return parse(self.call(place, "CLUSTER", "NODES"))
+
+    def disagreement(self, places: Iterable[Any]) -> str:
+        """Ask all nodes; return why they are not one healthy cluster, empty when they are."""
+        views, states = {}, {}
+        for place in places:
+            try:
+                info, nodes = self.calls(place, [("CLUSTER", "INFO"), ("CLUSTER", "NODES")])
+            except GuestError as error:
+                return str(error)
+            views[place], states[place] = parse(nodes), fields(info).get("cluster_state", "")
+        return disagreement(views, states)
+
+    def await_agreement(self, places: list[Any], deadline: float, progress: Progress, poll: float = POLL) -> None:
+        """Wait until all nodes are one healthy cluster; GuestError with the last reason at the deadline."""
+        told = 0.0
+        while True:
+            reason = self.disagreement(places)
+            if not reason:
+                return
+            now = time.monotonic()
+            if now >= deadline:
+                raise GuestError(f"the nodes do not agree: {reason}")
+            if now - told > 1.0:
+                progress(f"waiting for all nodes to agree: {reason}")
+                told = now
+            time.sleep(poll)
+
+
+def await_cluster(manager: Manager, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Wait until each of `nodes` sees all of them connected and well, with the same roles and slots."""
+    places = [_place(node) for node in params["nodes"]]
+    with _peers(manager) as peers:
+        peers.await_agreement(places, _deadline(params), progress)
+    return {"nodes": len(places)}
+
+
+def cluster_create(manager: Manager, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Form one cluster of `nodes`: the first ones become primaries, the others their replicas, `replicas` for each.
+
+    Every part is done only where it is missing, so that an interrupted creation goes on where it was.
+    """
+    places = [_place(node) for node in params["nodes"]]
+    replicas = int(params.get("replicas", 1))
+    count = len(places) // (replicas + 1)
+    if count < 3:
+        raise GuestError(f"{len(places)} nodes with {replicas} replicas each give {count} primaries; 3 are needed")
+    deadline = _deadline(params)
+    with _peers(manager) as peers:
+        views = {place: peers.nodes(place) for place in places}
+        for place, view in views.items():
+            if strangers := [node for node in view if not node.myself and node.where not in views]:
+                raise GuestError(f"{_name(place)} already belongs to a cluster with {_name(strangers[0].where)}")
+        progress(f"giving {SLOTS} slots to {count} primaries")
+        owned = {slot for view in views.values() for node in view for slot in node.slots}
+        for index, place in enumerate(places[:count]):
+            _take_slots(peers, place, index, count, owned)
+        progress("introducing the nodes to each other")
+        _introduce(peers, places, places, deadline)
+        ids = {place: myself(peers.nodes(place)).id for place in places}
+        progress("appointing replicas")
+        for index, place in enumerate(places[count:]):
+            _replicate(peers, place, ids[places[index % count]], deadline)
+        peers.await_agreement(places, deadline, progress)
+    return {"primaries": [ids[place] for place in places[:count]]}
+
+
+def cluster_failover(manager: Manager, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Make this replica the primary of its shard without losing a write, and wait until every node has seen it.
+
+    With `nodes`, all of them must see each other first: votes do not travel over links that are not up.
+    """
+    here = _here(manager)
+    deadline = _deadline(params, 30.0)
+    with _peers(manager) as peers:
+        places = [_place(node) for node in params.get("nodes", ())] or [node.where for node in peers.nodes(here)]
+        if not myself(peers.nodes(here)).primary:
+            peers.await_agreement(places, deadline, progress)
+            _await_link(peers, here, deadline)
+            progress("taking over as primary")
+        tries, asked = 0, 0.0
+        while not myself(peers.nodes(here)).primary:
+            now = time.monotonic()
+            if now >= deadline:
+                raise GuestError(f"the failover did not succeed in {tries} tries")
+            if now - asked > FAILOVER_AGAIN:
+                tries, asked = tries + 1, now
+                peers.call(here, "CLUSTER", "FAILOVER")
+            time.sleep(FAST_POLL)
+        peers.await_agreement(places, deadline, progress, FAST_POLL)
+    return {"tries": tries}
+
+
+def cluster_add(manager: Manager, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Add `node` to this node's cluster as `role` master or replica, then of `master` (address) or `master_id`."""
+    new, here = _place(params["node"]), _here(manager)
+    deadline = _deadline(params)
+    with _peers(manager) as peers:
+        places = [node.where for node in peers.nodes(here) if not node.ill and node.where != new]
+        strangers = [node for node in peers.nodes(new) if not node.myself and node.where not in places]
+        if strangers:
+            raise GuestError(f"{_name(new)} already belongs to a cluster with {_name(strangers[0].where)}")
+        progress(f"introducing {_name(new)} to the cluster")
+        _introduce(peers, [new], places, deadline)
+        if params.get("role", "master") == "replica":
+            master = params.get("master_id") or myself(peers.nodes(_place(params["master"]))).id
+            progress(f"making {_name(new)} a replica")
+            _replicate(peers, new, str(master), deadline)
+        peers.await_agreement([*places, new], deadline, progress)
+        return {"node_id": myself(peers.nodes(new)).id}
+
+
+def cluster_rebalance(manager: Manager, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Spread the slots evenly over all primaries, also those that have none yet."""
+    with _peers(manager) as peers:
+        return guest_slots.spread(peers, _here(manager), None, progress)
+
+
+def cluster_drain(manager: Manager, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Move all slots of `node` (or `node_id`) to the other primaries; nothing happens when it has none."""
+    here = _here(manager)
+    with _peers(manager) as peers:
+        node = _wanted(peers.nodes(here), params)
+        return guest_slots.spread(peers, here, node.id, progress) if node is not None else {"moved": 0}
+
+
+def cluster_remove(manager: Manager, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Make every node forget `node` (or `node_id`), and that one everybody; nothing happens when it is unknown."""
+    here = _here(manager)
+    deadline = _deadline(params)
+    with _peers(manager) as peers:
+        places = [node.where for node in peers.nodes(here) if not node.ill]
+        gone = None
+        for place in places:
+            # One that has been forgotten here may still be known elsewhere, after an interruption.
+            gone = gone or _wanted(peers.nodes(place), params)
+        if gone is None:
+            return {"forgotten": False}
+        if gone.where == here:
+            raise GuestError("a node cannot remove itself; ask another one")
+        if gone.slot_count:
+            raise GuestError(f"{_name(gone.where)} still has {gone.slot_count} slots; drain it first")
+        progress(f"making every node forget {_name(gone.where)}")
+        staying = [place for place in places if place != gone.where]
+        for place in staying:
+            try:
+                peers.call(place, "CLUSTER", "FORGET", gone.id)
+            except ReplyError as error:
+                if "Unknown node" not in str(error):
+                    raise
+        try:
+            # Else it would go on pinging everybody it knows.
+            peers.call(gone.where, "CLUSTER", "RESET", "SOFT")
+        except GuestError as error:
+            progress(f"{_name(gone.where)} could not be told that it has been removed: {error}")
+        peers.await_agreement(staying, deadline, progress)
+    return {"forgotten": True, "node_id": gone.id}
+
+
+# -- parts ------------------------------------------------------------------------------------------------------------
+
+
+def _take_slots(peers: Peers, place: Any, index: int, count: int, owned: set[int]) -> None:
+    """Give the primary of that index its share of the slots nobody owns yet."""
+    missing = [slot for slot in range(SLOTS * index // count, SLOTS * (index + 1) // count) if slot not in owned]
+    if missing:
+        peers.call(place, "CLUSTER", "ADDSLOTS", *missing)
+        try:
+            # Different from the start, else the nodes settle it by collisions later.
+            peers.call(place, "CLUSTER", "SET-CONFIG-EPOCH", index + 1)
+        except ReplyError as error:
+            # Only a node that knows nobody takes one; after an interruption it has one already.
+            if "config epoch" not in str(error).lower():
+                raise
+
+
+def _introduce(peers: Peers, new: list[Any], all_of: list[Any], deadline: float) -> None:
+    """Make the new nodes and all others know each other, and wait until they do."""
+    for first in new:
+        known = {node.where for node in peers.nodes(first)}
+        meetings = [("CLUSTER", "MEET", *other) for other in all_of if other != first and other not in known]
+        if meetings:
+            peers.calls(first, meetings)
+    for place in {*new, *all_of}:
+        others = {*new, *all_of} - {place}
+        while True:
+            known = {node.where for node in peers.nodes(place) if not node.ill and node.connected}
+            if others <= known:
+                break
+            if time.monotonic() >= deadline:
+                raise GuestError(f"{_name(place)} did not get to know {_name(sorted(others - known)[0])}")
+            time.sleep(POLL)
+
+
+def _replicate(peers: Peers, place: Any, master_id: str, deadline: float) -> None:
+    me = myself(peers.nodes(place))
+    while me.master_id != master_id:
+        try:
+            peers.call(place, "CLUSTER", "REPLICATE", master_id)
+        except ReplyError as error:
+            if time.monotonic() >= deadline:
+                raise GuestError(f"{_name(place)} cannot become a replica: {error}") from None
+            time.sleep(POLL)
+        me = myself(peers.nodes(place))
+
+
+def _await_link(peers: Peers, here: Any, deadline: float) -> None:
+    """A failover may only start on a replica that is following its primary."""
+    while fields(peers.call(here, "INFO", "replication")).get("master_link_status") != "up":
+        if time.monotonic() >= deadline:
+            raise GuestError("the link to the primary is down, so taking over could lose writes")
+        time.sleep(POLL)
+
+
+def _wanted(nodes: list[Node], params: dict[str, Any]) -> Node | None:
+    """Find the node that the parameters name, by id or by address."""
+    place = _place(params["node"]) if "node" in params else None
+    for node in nodes:
+        if node.id == params.get("node_id") or (place is not None and node.where == place):
+            return node
+    return None
+
+
+def _peers(manager: Manager) -> Peers:
+    return Peers(guest_config.secret_of(manager.cluster or {}))
+
+
+def _here(manager: Manager) -> Any:
+    return manager.settings.address, manager.settings.engine_port
+
+
+def _place(node: Any) -> Any:
+    return str(node["address"]), int(node["port"])
+
+
+def _name(place: Any) -> str:
+    return "{}:{}".format(*place)
+
+
+def _deadline(params: dict[str, Any], default: float = 60.0) -> float:
+    return time.monotonic() + float(params.get("timeout", default))
