@@ -1,0 +1,216 @@
+"""The connection to the service database: how transactions begin, wait, are retried and are made durable.
+
+A `Database` belongs to whoever made it; nothing here is global. Do not carry one across a fork: make it afterwards.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+from oslo_db import api as oslo_api
+from oslo_db import exception as oslo_errors
+from oslo_db.sqlalchemy import exc_filters
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import ColumnElement
+
+from trove.domain.errors import Unavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DEADLOCK_RETRIES = 10
+
+SNAPSHOT = {
+    "sqlite": "BEGIN",
+    "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    "mysql": "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+}
+SNAPSHOT["mariadb"] = SNAPSHOT["mysql"]
+
+
+class database_time(ColumnElement[float]):
+    """The database's own clock, seconds since the epoch: the one clock that all executors share."""
+
+    inherit_cache = True
+    type = sa.Double()
+
+
+@compiles(database_time, "sqlite")
+def _sqlite_time(*_: Any, **__: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(database_time, "postgresql")
+def _postgresql_time(*_: Any, **__: Any) -> str:
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"
+
+
+@compiles(database_time, "mysql")
+@compiles(database_time, "mariadb")
+def _mysql_time(*_: Any, **__: Any) -> str:
+    return "CAST(UNIX_TIMESTAMP(SYSDATE(6)) AS DOUBLE)"
+
+
+class Database:
+    """Two pools of connections to one database: reads run as single statements, writes as transactions.
+
+    `url` is an SQLAlchemy URL: `sqlite:////path/trove.db`, `mysql+pymysql://…`, `postgresql+psycopg://…`.
+    `patience` is how long, in seconds, a write waits for another one to end before it gives up (Unavailable).
+    """
+
+    def __init__(self, url: str | URL, *, pool_size: int = 16, patience: float = 15.0) -> None:
+        self.url = make_url(url)
+        self.dialect = self.url.get_backend_name()
+        self.patience = patience
+        self._turn = threading.Lock()
+        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": pool_size, "pool_timeout": patience}
+        if self.dialect == "sqlite":
+            self._prepare_file()
+            options["connect_args"] = {"timeout": patience, "check_same_thread": False}
+        else:
+            options |= {"pool_pre_ping": True, "pool_recycle": 1800}
+            if self.dialect in ("mysql", "mariadb"):
+                options["connect_args"] = {"init_command": "SET time_zone = '+00:00'", "charset": "utf8mb4"}
+        write_options = {} if self.dialect == "sqlite" else {"isolation_level": "READ COMMITTED"}
+        self.reader = sa.create_engine(self.url, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, **options)
+        self.writer = sa.create_engine(self.url, **write_options, **options)
+        for engine in (self.reader, self.writer):
+            exc_filters.register_engine(engine)
+            _guard_forks(engine)
+        if self.dialect == "sqlite":
+            _tune_sqlite(self.reader, self.writer)
+
+    def _prepare_file(self) -> None:
+        name = self.url.database
+        if not name or name == ":memory:":
+            raise ValueError("the service database must be a file: every thread has a connection of its own")
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Secrets are in there: nobody else may read it, and SQLite gives its journal files the same mode.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection on which each statement sees what is committed when it starts."""
+        with _translated(), self.reader.connect() as conn:
+            yield conn
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Give a connection on which all statements see the database at one moment."""
+        with _translated(), self.reader.connect() as conn:
+            conn.exec_driver_sql(SNAPSHOT[self.dialect])
+            try:
+                yield conn
+            finally:
+                conn.exec_driver_sql("COMMIT")
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in one transaction and commit it; again from its start when the database broke a deadlock."""
+        with _translated():
+            if self.dialect != "sqlite":
+                result: T = _retried(self._commit)(work)
+                return result
+            # SQLite has one writer at a time; queueing here is fair, its own waiting is not.
+            if not self._turn.acquire(timeout=self.patience):
+                raise Unavailable(f"the service database was busy for {self.patience:g} s; try again")
+            try:
+                return self._commit(work)
+            finally:
+                self._turn.release()
+
+    def _commit(self, work: Callable[[Connection], T]) -> T:
+        with self.writer.begin() as conn:
+            return work(conn)
+
+    def now(self) -> float:
+        """Database time, seconds since the epoch."""
+        with self.read() as conn:
+            return float(conn.execute(_NOW).scalar_one())
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        self.reader.dispose()
+        self.writer.dispose()
+
+
+_NOW = sa.select(database_time())
+_retried = oslo_api.wrap_db_retry(
+    max_retries=DEADLOCK_RETRIES, retry_interval=0.01, max_retry_interval=1, retry_on_deadlock=True
+)
+
+
+class Part:
+    """Base of the parts of the store."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+
+def transaction(method: Callable[Concatenate[Any, Connection, P], T]) -> Callable[Concatenate[Any, P], T]:
+    """Make a method of a `Part` one write transaction; the method gets the connection as its first argument."""
+
+    def run(part: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        database: Database = part._db
+        return database.write(lambda conn: method(part, conn, *args, **kwargs))
+
+    functools.update_wrapper(run, method)
+    return run
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Say in our own words that the database cannot be used now; other errors are bugs and stay what they are."""
+    try:
+        yield
+    except (
+        oslo_errors.DBConnectionError,
+        oslo_errors.DBDeadlock,
+        sa.exc.OperationalError,
+        sa.exc.TimeoutError,
+    ) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise Unavailable(f"the service database cannot be used now: {reason}") from error
+    except oslo_errors.DBNonExistentDatabase as error:
+        raise Unavailable(f"the service database does not exist or cannot be opened: {error}") from error
+
+
+def _guard_forks(engine: Engine) -> None:
+    """Refuse connections that a parent process opened: two processes on one would corrupt it."""
+
+    @sa.event.listens_for(engine, "connect")
+    def remember(_connection: Any, record: Any) -> None:
+        record.info["pid"] = os.getpid()
+
+    @sa.event.listens_for(engine, "checkout")
+    def check(_connection: Any, record: Any, _proxy: Any) -> None:
+        if record.info["pid"] != os.getpid():
+            raise sa.exc.DisconnectionError("the connection belongs to the parent process")
+
+
+def _tune_sqlite(reader: Engine, writer: Engine) -> None:
+    """Set up SQLite: WAL so that readers never wait, commits that survive a power cut, writers that queue."""
+
+    def connected(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver starts no transactions of its own
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    sa.event.listen(reader, "connect", connected)
+    sa.event.listen(writer, "connect", connected)
+
+    @sa.event.listens_for(writer, "begin")
+    def begin(conn: Connection) -> None:
+        # A transaction that begins as a reader cannot become a writer while another one writes.
+        conn.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,275 @@
+"""The journal: operations, their steps and their history as rows, so that any executor can go on with any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from trove.db import acceptance as accepting
+from trove.db import rows
+from trove.db.engine import transaction
+from trove.db.leases import LeaseStore, held, lost
+from trove.db.tables import operation_events, operation_steps, operations
+from trove.domain.errors import BadRequest, Conflict, NotFound, Unprocessable
+from trove.domain.operations import Operation
+from trove.domain.plans import Step
+from trove.domain.states import OPERATION_TRANSITIONS, OperationStatus, StepStatus, check_operation_transition
+from trove.domain.store import Acceptance, Lease, Page
+
+_ONE = sa.select(*rows.OPERATION).where(operations.c.id == sa.bindparam("id"))
+_STEPS = (
+    sa.select(*rows.STEP)
+    .where(operation_steps.c.operation_id == sa.bindparam("id"))
+    .order_by(operation_steps.c.position)
+)
+_EVENTS = (
+    sa.select(*rows.EVENT).where(operation_events.c.operation_id == sa.bindparam("id")).order_by(operation_events.c.id)
+)
+_LATEST = sa.select(*rows.OPERATION).where(
+    operations.c.seq.in_(
+        sa.select(sa.func.max(operations.c.seq))
+        .where(operations.c.resource_id.in_(sa.bindparam("ids", expanding=True)))
+        .group_by(operations.c.resource_id)
+    )
+)
+
+FILTERS = {"status": operations.c.status, "kind": operations.c.kind, "resource_id": operations.c.resource_id}
+
+ENDED = frozenset({StepStatus.DONE, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.UNDONE})
+CLEAN = ENDED - {StepStatus.FAILED}
+
+
+class JournalStore(LeaseStore):
+    """Reads and writes of the journal."""
+
+    def accept(self, acceptance: Acceptance) -> Operation:
+        """Write an operation with everything that belongs to it; see `trove.db.acceptance`."""
+        return self._accept(acceptance)
+
+    @transaction
+    def _accept(self, conn: Connection, acceptance: Acceptance) -> Operation:
+        return _read(conn, accepting.accept(conn, acceptance))
+
+    def operation(self, operation_id: str, project_id: str | None = None) -> Operation:
+        """Find by id, with steps and events; NotFound."""
+        with self._db.snapshot() as conn:
+            found = _read(conn, operation_id)
+        if project_id not in (None, found.project_id):
+            raise NotFound("operation", operation_id)
+        return found
+
+    def operations(
+        self,
+        project_id: str | None,
+        *,
+        limit: int,
+        marker: str | None = None,
+        filters: Mapping[str, str] | None = None,
+    ) -> Page[Operation]:
+        """One page, newest first, without events and steps (in the plan neither); BadRequest for other filters."""
+        statement = sa.select(*rows.OPERATION)
+        if project_id is not None:
+            statement = statement.where(operations.c.project_id == project_id)
+        for name, value in (filters or {}).items():
+            if name not in FILTERS:
+                raise BadRequest(f"operations have no filter '{name}'; there are {', '.join(sorted(FILTERS))}")
+            statement = statement.where(FILTERS[name] == value)
+        with self._db.read() as conn:
+            if marker is not None:
+                after = conn.execute(sa.select(operations.c.seq).where(operations.c.id == marker)).scalar()
+                if after is None:
+                    raise BadRequest(f"marker '{marker}' is not the id of an operation")
+                statement = statement.where(operations.c.seq < after)
+            found = conn.execute(statement.order_by(operations.c.seq.desc()).limit(limit + 1)).all()
+        items = [rows.to_operation(row) for row in found[:limit]]
+        return Page(items, items[-1].id if items and len(found) > limit else None)
+
+    def latest_operations(self, resource_ids: Sequence[str]) -> Mapping[str, Operation]:
+        """Return the newest operation of each resource, without steps and events, by resource id."""
+        if not resource_ids:
+            return {}
+        with self._db.read() as conn:
+            found = conn.execute(_LATEST, {"ids": list(resource_ids)}).all()
+        return {operation.resource_id: operation for operation in map(rows.to_operation, found)}
+
+    @transaction
+    def set_status(
+        self,
+        conn: Connection,
+        lease: Lease | None,
+        operation_id: str,
+        status: OperationStatus,
+        text: str = "",
+        error: str | None = None,
+    ) -> None:
+        """Move the operation; ValueError when the table of transitions does not have it.
+
+        StaleGeneration when the lease is lost. Conflict when the executor wants to go on and a user has asked for a
+        rollback in the meantime: read the operation again.
+        """
+        before = _locked_status(conn, operation_id)
+        if lease is not None:
+            _check_lease(conn, lease, operation_id)
+            if before is OperationStatus.ROLLING_BACK and (before, status) not in OPERATION_TRANSITIONS | {
+                (before, before)
+            }:
+                raise Conflict(f"operation {operation_id} is to be rolled back; read it again")
+        check_operation_transition(before, status)
+        _move(conn, operation_id, status, text, error)
+
+    @transaction
+    def set_step(
+        self,
+        conn: Connection,
+        lease: Lease,
+        index: int,
+        status: StepStatus,
+        text: str = "",
+        *,
+        error: str | None = None,
+        result: Mapping[str, Any] | None = None,
+        attempt: bool = False,
+    ) -> None:
+        """Record progress of a step and, as its text, of the operation.
+
+        Started is set whenever a step begins to run, finished when it ends. Empty `text`, `error` and `result` leave
+        what was there, but a step that ends well loses its error. StaleGeneration when the lease is lost.
+        """
+        now = rows.utcnow()
+        _check_lease(conn, lease, lease.operation_id)
+        where = (operation_steps.c.operation_id == lease.operation_id, operation_steps.c.position == index)
+        before = conn.execute(sa.select(operation_steps.c.status).where(*where)).scalar()
+        if before is None:
+            raise ValueError(f"operation {lease.operation_id} has no step {index}")
+        values: dict[str, Any] = {"status": status.value, "finished": now if status in ENDED else None}
+        if status is StepStatus.RUNNING and before != StepStatus.RUNNING:
+            values["started"] = now
+        if text:
+            values["status_text"] = text
+        if error is not None or status in CLEAN:
+            values["error"] = error
+        if result is not None:
+            values["result"] = rows.dump(dict(result))
+        if attempt:
+            values["attempts"] = operation_steps.c.attempts + 1
+        conn.execute(sa.update(operation_steps).where(*where).values(**values))
+        progress = {"status_text": text} if text else {}
+        conn.execute(sa.update(operations).where(operations.c.id == lease.operation_id).values(updated=now, **progress))
+
+    @transaction
+    def append_undo(self, conn: Connection, lease: Lease, steps: Sequence[Step]) -> None:
+        """Append rollback steps behind all others; earlier undo steps that were not done become SKIPPED."""
+        _check_lease(conn, lease, lease.operation_id)
+        mine = operation_steps.c.operation_id == lease.operation_id
+        conn.execute(
+            sa.update(operation_steps)
+            .where(mine, operation_steps.c.undo == 1, operation_steps.c.status != StepStatus.DONE.value)
+            .values(status=StepStatus.SKIPPED.value)
+        )
+        last = conn.execute(sa.select(sa.func.max(operation_steps.c.position)).where(mine)).scalar()
+        accepting.write_steps(conn, lease.operation_id, 0 if last is None else last + 1, steps, undo=True)
+
+    @transaction
+    def reset_steps(self, conn: Connection, operation_id: str, statuses: Sequence[StepStatus]) -> None:
+        """Make the forward steps in these statuses WAITING again, with no attempt counted; results stay."""
+        _locked_status(conn, operation_id)
+        conn.execute(
+            sa.update(operation_steps)
+            .where(
+                operation_steps.c.operation_id == operation_id,
+                operation_steps.c.undo == 0,
+                operation_steps.c.status.in_([status.value for status in statuses]),
+            )
+            .values(status=StepStatus.WAITING.value, attempts=0, finished=None, error=None)
+        )
+
+    @transaction
+    def add_event(self, conn: Connection, operation_id: str, level: str, text: str) -> None:
+        """Append a line to the operation's history; NotFound."""
+        _locked_status(conn, operation_id)
+        accepting.write_event(conn, operation_id, level, text, rows.utcnow())
+
+    @transaction
+    def request(self, conn: Connection, operation_id: str, action: str) -> Operation:
+        """Do what a user asks for, `resume` or `rollback`: Unprocessable says why not, BadRequest what there is.
+
+        A rollback of a running operation leaves the lease to its executor, which sees the status between two steps.
+        """
+        _locked_status(conn, operation_id)
+        operation = _read(conn, operation_id)
+        match action:
+            case "resume":
+                allowed, status = operation.can_resume, OperationStatus.RUNNING
+            case "rollback":
+                allowed, status = operation.can_roll_back, OperationStatus.ROLLING_BACK
+            case _:
+                raise BadRequest(f"an operation has no action '{action}'; there are resume and rollback")
+        if not allowed:
+            raise Unprocessable(_why_not(operation, action))
+        if operation.status is OperationStatus.HELD:
+            conn.execute(
+                sa.update(operations)
+                .where(operations.c.id == operation_id)
+                .values(lease_owner=None, lease_until=None, error=None)
+            )
+        _move(conn, operation_id, status, f"{action} asked for", None)
+        accepting.write_event(conn, operation_id, "info", f"{action} asked for", rows.utcnow())
+        return _read(conn, operation_id)
+
+
+def _read(conn: Connection, operation_id: str) -> Operation:
+    key = {"id": operation_id}
+    row = conn.execute(_ONE, key).first()
+    if row is None:
+        raise NotFound("operation", operation_id)
+    steps = tuple(rows.to_step(step) for step in conn.execute(_STEPS, key))
+    events = tuple(rows.to_event(event) for event in conn.execute(_EVENTS, key))
+    return rows.to_operation(row, steps, events)
+
+
+def _locked_status(conn: Connection, operation_id: str) -> OperationStatus:
+    """Return the status, which cannot change until the transaction ends; NotFound."""
+    found = sa.select(operations.c.status).where(operations.c.id == operation_id).with_for_update()
+    status = conn.execute(found).scalar()
+    if status is None:
+        raise NotFound("operation", operation_id)
+    return OperationStatus(status)
+
+
+def _check_lease(conn: Connection, lease: Lease, operation_id: str) -> None:
+    """Raise StaleGeneration unless the lease is held; nobody can take it until the transaction ends."""
+    if lease.operation_id != operation_id:
+        raise ValueError(f"the lease is of operation {lease.operation_id}, not of {operation_id}")
+    if conn.execute(sa.select(operations.c.id).where(*held(lease)).with_for_update()).first() is None:
+        raise lost(lease)
+
+
+def _move(conn: Connection, operation_id: str, status: OperationStatus, text: str, error: str | None) -> None:
+    now = rows.utcnow()
+    values: dict[str, Any] = {"status": status.value, "updated": now}
+    if text:
+        values["status_text"] = text
+    if error is not None:
+        values["error"] = error
+    if status is OperationStatus.RUNNING:
+        values["started"] = sa.func.coalesce(operations.c.started, now)
+    if status.final:
+        values["finished"] = now
+    conn.execute(sa.update(operations).where(operations.c.id == operation_id).values(**values))
+
+
+def _why_not(operation: Operation, action: str) -> str:
+    who = f"operation {operation.id} ({operation.kind} of {operation.resource_type} '{operation.resource_name}')"
+    if operation.status.final:
+        return f"{who} has ended: it is {operation.status}"
+    match action, operation.status:
+        case "resume", _:
+            return f"{who} is {operation.status}; only an operation that is HELD can be resumed"
+        case _, OperationStatus.PENDING:
+            return f"{who} has not begun; ask again once it is RUNNING"
+        case _, OperationStatus.ROLLING_BACK:
+            return f"{who} is being rolled back already"
+    return f"{who} has passed its point of no return and can only go forward; resume it when it is HELD"

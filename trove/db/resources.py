@@ -1,0 +1,230 @@
+"""Instances and clusters: snapshots out, single fields in. New rows come with an operation (`acceptance.py`)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from trove.db import reads, rows
+from trove.db.addresses import free_addresses_of
+from trove.db.catalogue import CatalogueStore
+from trove.db.engine import transaction
+from trove.db.secrets import drop_secret_of
+from trove.db.tables import clusters, instances
+from trove.domain.errors import NotFound
+from trove.domain.health import Health
+from trove.domain.instances import Cluster, Instance
+from trove.domain.states import InstanceTask, Task, check_cluster_transition, check_instance_transition
+from trove.domain.store import Page
+
+IDLE = InstanceTask.NONE.name
+"""Clusters have the same name for it."""
+
+INSTANCE_FIELDS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
+    "task": lambda task: {"task": task.name},
+    "version": lambda version: {"version_id": version.id},
+    "image_id": lambda image_id: {"image_id": image_id},
+    "fault": lambda fault: {"fault": rows.dump_optional(fault)},
+    "name": lambda name: {"name": name},
+    "health": rows.health_values,
+    "cluster_id": lambda cluster_id: {"cluster_id": cluster_id},
+    "configuration": lambda configuration: {"configuration": rows.dump_optional(configuration)},
+}
+"""Which columns hold a field that may be set."""
+
+CLUSTER_FIELDS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
+    "task": lambda task: {"task": task.name},
+    "version": lambda version: {"version_id": version.id},
+    "active_member_id": lambda instance_id: {"active_member_id": instance_id},
+    "name": lambda name: {"name": name},
+}
+
+
+class ResourceStore(CatalogueStore):
+    """Reads and changes of instances and clusters."""
+
+    def instances(
+        self,
+        project_id: str | None,
+        *,
+        limit: int,
+        marker: str | None = None,
+        name: str | None = None,
+        include_clustered: bool = False,
+    ) -> Page[Instance]:
+        """One page by ascending id. `health.detail` is empty here."""
+        statement = reads.instance_page(project_id is not None, marker is not None, name is not None, include_clustered)
+        found, next_marker = self._page(statement, project_id, limit, marker, name)
+        return Page([rows.to_instance(row, self.version) for row in found], next_marker)
+
+    def instance(self, instance_id: str, project_id: str | None = None) -> Instance:
+        """Find by id; NotFound when unknown, deleted, or of another project (None: any project)."""
+        with self._db.read() as conn:
+            row = conn.execute(reads.INSTANCE, {"id": instance_id}).first()
+        if row is None or project_id not in (None, row[1]):
+            raise NotFound("instance", instance_id)
+        return rows.to_instance(row, self.version)
+
+    def clusters(
+        self, project_id: str | None, *, limit: int, marker: str | None = None, name: str | None = None
+    ) -> Page[Cluster]:
+        """One page by ascending id, with members. `health.detail` of the members is empty here."""
+        statement = reads.cluster_page(project_id is not None, marker is not None, name is not None)
+        found, next_marker = self._page(statement, project_id, limit, marker, name)
+        if not found:
+            return Page([], None)
+        with self._db.read() as conn:
+            members = _by_cluster(conn.execute(reads.MEMBERS_SUMMARY, {"ids": [row[0] for row in found]}).all())
+        return Page([self._cluster(row, members[row[0]]) for row in found], next_marker)
+
+    def cluster(self, cluster_id: str, project_id: str | None = None) -> Cluster:
+        """Find by id, with members; NotFound as for instances."""
+        with self._db.read() as conn:
+            found = conn.execute(reads.CLUSTER, {"id": cluster_id}).all()
+        if not found or project_id not in (None, found[0][1]):
+            raise NotFound("cluster", cluster_id)
+        width = len(rows.CLUSTER)
+        members = [row[width:] for row in found if row[width] is not None]
+        return self._cluster(found[0], members)
+
+    def all_instances(self) -> Sequence[Instance]:
+        """Every instance that is not deleted."""
+        with self._db.read() as conn:
+            found = conn.execute(reads.ALL_INSTANCES).all()
+        return [rows.to_instance(row, self.version) for row in found]
+
+    def all_clusters(self) -> Sequence[Cluster]:
+        """Every cluster that is not deleted, with members."""
+        with self._db.snapshot() as conn:
+            found = conn.execute(reads.ALL_CLUSTERS).all()
+            members = _by_cluster(conn.execute(reads.ALL_INSTANCES).all())
+        return [self._cluster(row, members[row[0]]) for row in found]
+
+    @transaction
+    def update_instance(self, conn: Connection, /, instance_id: str, **fields: Any) -> None:
+        """Set fields (INSTANCE_FIELDS), or delete with `deleted=True`, which may be told twice.
+
+        A task must follow from the present one by the table of transitions (ValueError).
+        """
+        before = conn.execute(
+            sa.select(instances.c.task, instances.c.deleted).where(instances.c.id == instance_id).with_for_update()
+        ).first()
+        deleted = bool(fields.pop("deleted", False))
+        if before is None or (before.deleted and not deleted):
+            raise NotFound("instance", instance_id)
+        if before.deleted:
+            return
+        values = _columns("instance", INSTANCE_FIELDS, fields)
+        if "task" in fields:
+            check_instance_transition(rows.INSTANCE_TASKS[before.task], fields["task"])
+        if deleted:
+            values |= _deletion()
+            free_addresses_of(conn, instance_id)
+            drop_secret_of(conn, instance_id)
+        if not fields.keys() <= {"health"} or deleted:
+            values["updated"] = rows.utcnow()
+        if values:
+            conn.execute(sa.update(instances).where(instances.c.id == instance_id).values(**values))
+
+    @transaction
+    def update_cluster(self, conn: Connection, /, cluster_id: str, **fields: Any) -> None:
+        """Set fields (CLUSTER_FIELDS), or delete with `deleted=True`; as `update_instance`."""
+        before = conn.execute(
+            sa.select(clusters.c.task, clusters.c.deleted).where(clusters.c.id == cluster_id).with_for_update()
+        ).first()
+        deleted = bool(fields.pop("deleted", False))
+        if before is None or (before.deleted and not deleted):
+            raise NotFound("cluster", cluster_id)
+        if before.deleted:
+            return
+        values = _columns("cluster", CLUSTER_FIELDS, fields)
+        if "task" in fields:
+            check_cluster_transition(rows.CLUSTER_TASKS[before.task], fields["task"])
+        if deleted:
+            values |= _deletion()
+            free_addresses_of(conn, cluster_id)
+            drop_secret_of(conn, cluster_id)
+        values["updated"] = rows.utcnow()
+        conn.execute(sa.update(clusters).where(clusters.c.id == cluster_id).values(**values))
+
+    @transaction
+    def reset_task(self, conn: Connection, instance_id: str | None = None, cluster_id: str | None = None) -> None:
+        """Make something idle whatever it was doing, a cluster with its members; NotFound when there is no such row."""
+        now = rows.utcnow()
+        for noun, table, key in (("cluster", clusters, cluster_id), ("instance", instances, instance_id)):
+            if key is None:
+                continue
+            change = sa.update(table).where(table.c.id == key, table.c.deleted == 0)
+            if not conn.execute(change.values(task=IDLE, updated=now)).rowcount:
+                raise NotFound(noun, key)
+        if cluster_id is not None:
+            members = sa.update(instances).where(instances.c.cluster_id == cluster_id, instances.c.deleted == 0)
+            conn.execute(members.values(task=IDLE, updated=now))
+
+    def record_health(self, observations: Mapping[str, Health]) -> None:
+        """Store what engines said, by instance id, in one transaction; unknown instances are passed over."""
+        if observations:
+            self._record_health(observations)
+
+    @transaction
+    def _record_health(self, conn: Connection, observations: Mapping[str, Health]) -> None:
+        change = sa.update(instances).where(instances.c.id == sa.bindparam("key"), instances.c.deleted == 0)
+        # In the order of the ids, so that two writers cannot wait for each other in a circle.
+        conn.execute(
+            change.values({name: sa.bindparam(name) for name in rows.HEALTH}),
+            [{"key": key, **rows.health_values(observations[key])} for key in sorted(observations)],
+        )
+
+    def _page(
+        self, statement: sa.Select[Any], project_id: str | None, limit: int, marker: str | None, name: str | None
+    ) -> tuple[Sequence[Sequence[Any]], str | None]:
+        wanted = {"project": project_id, "marker": marker, "name": name}
+        parameters: dict[str, Any] = {key: value for key, value in wanted.items() if value is not None}
+        with self._db.read() as conn:
+            found = conn.execute(statement, parameters | {"count": limit + 1}).all()
+        if len(found) <= limit:
+            return found, None
+        return found[:limit], found[limit - 1][0] if limit else None
+
+    def _cluster(self, row: Sequence[Any], members: Sequence[Sequence[Any]]) -> Cluster:
+        return rows.to_cluster(row, rows.to_members(members, self.version), self.version)
+
+
+def set_task(conn: Connection, table: sa.Table, key: str, before: str, task: Task, **values: Any) -> None:
+    """Move a row that the caller has locked to another task, checked against the transitions."""
+    if table is instances:
+        check_instance_transition(rows.INSTANCE_TASKS[before], task)
+    else:
+        check_cluster_transition(rows.CLUSTER_TASKS[before], task)
+    conn.execute(sa.update(table).where(table.c.id == key).values(task=task.name, **values))
+
+
+def _by_cluster(found: Sequence[Sequence[Any]]) -> Mapping[str, list[Sequence[Any]]]:
+    members: defaultdict[str, list[Sequence[Any]]] = defaultdict(list)
+    for row in found:
+        if row[9] is not None:
+            members[row[9]].append(row)
+    return members
+
+
+def _columns(
+    noun: str, table: Mapping[str, Callable[[Any], Mapping[str, Any]]], fields: Mapping[str, Any]
+) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name not in table:
+            _unknown(noun, name)
+        values |= table[name](value)
+    return values
+
+
+def _unknown(noun: str, name: str) -> NoReturn:
+    raise TypeError(f"{noun} has no field '{name}' that can be set")
+
+
+def _deletion() -> dict[str, Any]:
+    return {"deleted": 1, "deleted_at": rows.utcnow()}

@@ -1,0 +1,131 @@
+"""A store on a file of its own, and small builders of what is put into it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from trove.db.seeds import seed, version_id
+from trove.db.store import Store, open_store
+from trove.domain.datastores import Engine, Release
+from trove.domain.instances import Cluster, Instance
+from trove.domain.plans import Phase, Plan, Step
+from trove.domain.store import Acceptance
+
+ENGINES = (
+    Engine(
+        "mariadb",
+        tuple(Release("mariadb", name, f"mariadb-{name}") for name in ("10.11", "10.5", "11.8")),
+        (),
+        3306,
+        "galera",
+    ),
+    Engine("redis", (Release("redis", "7.0", "redis-7.0"), Release("valkey", "8.1", "valkey-8.1")), (), 6379, None),
+)
+
+STEPS = (
+    Step("guest.stop", "stop", Phase.MEMBER, undo=(Step("guest.start", "start", Phase.MEMBER),)),
+    Step("compute.rebuild", "rebuild", Phase.MEMBER, undo=(Step("compute.back", "back", Phase.MEMBER),)),
+    Step("guest.gate", "gate", Phase.MEMBER),
+)
+
+
+class Builder:
+    """Makes resources and operations in one store."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def instance(self, project: str = "p", **fields: Any) -> Instance:
+        values = {
+            "id": str(uuid4()),
+            "project_id": project,
+            "name": "one",
+            "version": self.store.version(version_id("mariadb", "10.11")),
+            "flavor_id": "1",
+            "volume_gb": 1,
+            "address": "",
+            "port": 3306,
+            "ram_mb": 256,
+            "vcpus": 1,
+        }
+        return Instance(**(values | fields))
+
+    def create(self, *, limits: dict[str, int] | None = None, finish: bool = True, **fields: Any) -> Instance:
+        """Accept the creation of an instance (and end it) and return the instance."""
+        new = self.instance(**fields)
+        plan = Plan("create", "instance", new.id, new.name, 0)
+        operation = self.store.accept(Acceptance(plan, new.project_id, new_instances=(new,), limits=limits or {}))
+        if finish:
+            self.finish(operation.id)
+        return self.store.instance(new.id)
+
+    def create_cluster(self, members: int = 3, project: str = "p", *, finish: bool = True, **fields: Any) -> Cluster:
+        """Accept the creation of a cluster (and end it) and return the cluster."""
+        cluster_id = str(uuid4())
+        new = tuple(self.instance(project, name=f"shop-member-{n + 1}", cluster_id=cluster_id) for n in range(members))
+        cluster = Cluster(
+            **(
+                {
+                    "id": cluster_id,
+                    "project_id": project,
+                    "name": "shop",
+                    "version": self.store.version(version_id("mariadb", "10.11")),
+                }
+                | fields
+            )
+        )
+        plan = Plan("create", "cluster", cluster_id, cluster.name, 0)
+        operation = self.store.accept(Acceptance(plan, project, new_instances=new, new_cluster=cluster))
+        if finish:
+            self.finish(operation.id)
+        return self.store.cluster(cluster_id)
+
+    def finish(self, operation_id: str) -> None:
+        from trove.domain.states import OperationStatus
+
+        self.store.set_status(None, operation_id, OperationStatus.RUNNING)
+        self.store.set_status(None, operation_id, OperationStatus.SUCCEEDED)
+
+    def plan(self, resource: Instance | Cluster, kind: str = "upgrade", **fields: Any) -> Plan:
+        noun = "cluster" if isinstance(resource, Cluster) else "instance"
+        return Plan(kind, noun, resource.id, resource.name, resource.generation, **({"steps": STEPS} | fields))
+
+    def accept(self, resource: Instance | Cluster, kind: str = "upgrade", **fields: Any) -> Any:
+        return self.store.accept(Acceptance(self.plan(resource, kind), resource.project_id, **fields))
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/trove.db"
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    opened = open_store(url, "127.90.0.0/24")
+    seed(opened, ENGINES)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def make(store: Store) -> Builder:
+    return Builder(store)
+
+
+@pytest.fixture
+def another(url: str) -> Iterator[Callable[[], Store]]:
+    """Open the same database again, as another process would."""
+    opened: list[Store] = []
+
+    def opener() -> Store:
+        opened.append(open_store(url, "127.90.0.0/24"))
+        return opened[-1]
+
+    yield opener
+    for one in opened:
+        one.close()
