@@ -15,7 +15,7 @@ from trove.api import bodies, openapi
 from trove.api.auth import Identity, Strategy, make_strategy
 from trove.api.auth.keystone import protect
 from trove.api.context import Call, Caller, PublicCall, Reply
-from trove.api.errors import NotAcceptable, Unauthorized, classify, fault_body
+from trove.api.errors import Misconfigured, NotAcceptable, Unauthorized, classify, fault_body
 from trove.api.requestid import HEADER, new_request_id
 from trove.api.routes import PREFIXES, PUBLIC, ROUTES, PublicRoute, Route
 from trove.api.services import Services
@@ -35,9 +35,12 @@ MEDIA_TYPE = "application/vnd.openstack.trove+json"
 def create_app(store: Store, services: Services, settings: ApiSettings) -> WSGI:
     """Make a WSGI application; call it as often as applications are needed.
 
-    Raises ValueError when the settings cannot work (unknown strategy, unreadable files).
+    Raises Misconfigured when the settings cannot work (unknown strategy, files that are not understood).
     """
-    return Application(store, services, settings).wsgi
+    try:
+        return Application(store, services, settings).wsgi
+    except ValueError as error:
+        raise Misconfigured(str(error)) from error
 
 
 class Application:

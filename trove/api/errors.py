@@ -21,6 +21,10 @@ class Unauthorized(errors.TroveError):
         super().__init__(message)
 
 
+class Misconfigured(errors.TroveError):
+    """The application cannot be made with these settings."""
+
+
 class BadMethod(errors.TroveError):
     """The URL exists, the method does not."""
 

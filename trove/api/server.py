@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import threading
 from collections.abc import Callable, Iterable
@@ -10,7 +9,7 @@ from typing import Any
 
 from cheroot import wsgi
 
-from trove.domain.errors import PortTaken
+from trove.domain.errors import DriverError
 
 LOG = logging.getLogger(__name__)
 
@@ -24,15 +23,22 @@ KEPT_ALIVE = 500
 """Connections kept open between requests."""
 
 
-class Server:
+class _Cheroot(wsgi.Server):
+    """Cheroot that speaks through logging."""
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+        LOG.log(level, msg.strip(), exc_info=traceback)
+
+
+class ApiServer:
     """Serves an application on one address until it is stopped."""
 
-    def __init__(self, app: WSGI, host: str, port: int, *, threads: int = 10, timeout: float = 30.0) -> None:
-        """Bind at once. `timeout` is how many seconds a silent connection is kept.
+    def __init__(self, app: WSGI, host: str, port: int, *, threads: int = 10, timeout: int = 30) -> None:
+        """Bind at once; port 0 takes any free one. `timeout` is how many seconds a silent connection is kept.
 
-        Raises PortTaken when something else listens there, ValueError when the address is not of this host.
+        Raises DriverError, which says what to do, when it cannot listen there.
         """
-        self._server = wsgi.Server(
+        self._server = _Cheroot(
             (host, port), app, numthreads=threads, request_queue_size=128, timeout=timeout, shutdown_timeout=5
         )
         self._server.nodelay = True
@@ -41,14 +47,13 @@ class Server:
         self._server.keep_alive_conn_limit = KEPT_ALIVE
         # A default that names the server's version helps nobody but attackers.
         self._server.server_name = "trove"
-        self._server.error_log = _log
         self._thread: threading.Thread | None = None
         try:
             self._server.prepare()
         except OSError as error:
-            if _is_local(host):
-                raise PortTaken(host, port) from error
-            raise ValueError(f"cannot listen on {host} port {port}: {error}") from error
+            raise DriverError(
+                f"cannot listen on {host} port {port} ({error}); stop what listens there, or choose another address"
+            ) from error
 
     @property
     def address(self) -> tuple[str, int]:
@@ -76,14 +81,3 @@ class Server:
         self._server.stop()
         if self._thread is not None:
             self._thread.join(10)
-
-
-def _is_local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _log(message: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
-    LOG.log(level, message.strip(), exc_info=traceback)
