@@ -17,7 +17,7 @@ from typing import Any
 
 from demo.report import Outcome, print_report
 from trove.cmd.config import default_state_dir
-from trove.images.builder import default_images_dir
+from trove.images.store import default_images_dir
 from trove.workload.controller import Workload
 from trove.workload.standalone import ServiceError, Standalone
 from trove.workload.target import Kind

@@ -14,13 +14,13 @@ from trove.operations.quotas import DEFAULT_LIMITS
 DEFAULT_PORT = 8779
 
 OPTIONS: Sequence[cfg.Opt] = (
-    cfg.StrOpt("state_dir", help="Directory that holds everything the service keeps on this machine."),
-    cfg.HostAddressOpt("bind_host", default="127.0.0.1", help="Address the API listens on."),
-    cfg.PortOpt("bind_port", default=DEFAULT_PORT, help="Port the API listens on."),
+    cfg.StrOpt("state-dir", help="Directory that holds everything the service keeps on this machine."),
+    cfg.HostAddressOpt("bind-host", default="127.0.0.1", help="Address the API listens on."),
+    cfg.PortOpt("bind-port", default=DEFAULT_PORT, help="Port the API listens on."),
     cfg.IntOpt("threads", default=10, min=1, help="Requests that are answered side by side."),
-    cfg.StrOpt("database_url", help="SQLAlchemy URL of the service database; default: SQLite in the state directory."),
+    cfg.StrOpt("database-url", help="SQLAlchemy URL of the service database; default: SQLite in the state directory."),
     cfg.StrOpt(
-        "auth_strategy",
+        "auth-strategy",
         default="http_basic",
         choices=[
             ("http_basic", "names and passwords of a file in the state directory"),
@@ -29,20 +29,20 @@ OPTIONS: Sequence[cfg.Opt] = (
         ],
         help="Who may use the API.",
     ),
-    cfg.StrOpt("address_pool", help="IPv4 network instances get their addresses of; default: a part of 127.0.0.0/8."),
-    cfg.StrOpt("images_dir", help="Directory of engine images; default: images in the state directory."),
+    cfg.StrOpt("address-pool", help="IPv4 network instances get their addresses of; default: a part of 127.0.0.0/8."),
+    cfg.StrOpt("images-dir", help="Directory of engine images; default: images in the state directory."),
     cfg.StrOpt("mirror", help="Debian mirror to build images from; default: the one the host itself uses."),
-    cfg.StrOpt("public_endpoint", help="Scheme, host and port to write into links when a proxy hides the real ones."),
-    cfg.StrOpt("policy_file", help="YAML file of policy rules that replace the built-in ones."),
+    cfg.StrOpt("public-endpoint", help="Scheme, host and port to write into links when a proxy hides the real ones."),
+    cfg.StrOpt("policy-file", help="YAML file of policy rules that replace the built-in ones."),
     cfg.StrOpt("region", default="RegionOne", help="Region name shown with instances."),
-    cfg.StrOpt("default_datastore", default="mariadb", help="Datastore of instances whose request names none."),
-    cfg.IntOpt("max_accepted_volume_size", default=10, min=1, help="Largest volume of one instance, GB."),
+    cfg.StrOpt("default-datastore", default="mariadb", help="Datastore of instances whose request names none."),
+    cfg.IntOpt("max-accepted-volume-size", default=10, min=1, help="Largest volume of one instance, GB."),
     cfg.IntOpt("workers", default=8, min=1, help="Operations this executor runs side by side."),
-    cfg.FloatOpt("lease_seconds", default=LEASE_SECONDS, min=1, help="How long a dead executor's work rests, s."),
-    cfg.FloatOpt("monitor_period", default=3.0, min=0.1, help="Time between two questions to an engine, s."),
-    cfg.FloatOpt("reconcile_period", default=10.0, min=0.1, help="Time between two looks at what runs, s."),
+    cfg.FloatOpt("lease-seconds", default=LEASE_SECONDS, min=1, help="How long a dead executor's work rests, s."),
+    cfg.FloatOpt("monitor-period", default=3.0, min=0.1, help="Time between two questions to an engine, s."),
+    cfg.FloatOpt("reconcile-period", default=10.0, min=0.1, help="Time between two looks at what runs, s."),
     *(
-        cfg.IntOpt(f"max_{name}_per_tenant", default=limit, min=-1, help=f"Quota: {name} of a project; -1: no limit.")
+        cfg.IntOpt(f"max-{name}-per-tenant", default=limit, min=-1, help=f"Quota: {name} of a project; -1: no limit.")
         for name, limit in DEFAULT_LIMITS.items()
     ),
 )

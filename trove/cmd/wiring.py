@@ -14,7 +14,7 @@ from oslo_config import cfg
 from trove.api.settings import ApiSettings
 from trove.cmd.config import default_state_dir, quota_defaults
 from trove.cmd.installation import Installation, open_installation
-from trove.compute.local import Credentials, LocalCompute
+from trove.compute.local import Bundle, Credentials, LocalCompute
 from trove.datastores.registry import ENGINES, engine_of
 from trove.db.seeds import seed
 from trove.db.store import Store, open_store
@@ -80,16 +80,16 @@ def make_tools(conf: cfg.ConfigOpts, installation: Installation, store: Store) -
         images_dir=Path(conf.images_dir).expanduser().absolute() if conf.images_dir else None,
         users=image_users,
     )
-    authority = Authority(state_dir / "ca")
+    authority = Authority(state_dir)
 
     def credentials(instance_id: str, address: str) -> Credentials:
-        return Credentials(*authority.issue(instance_id, address))
+        return Credentials(*(part.decode() for part in authority.issue(instance_id, address)))
 
     return Tools(
         store=store,
         images=images,
-        compute=LocalCompute(state_dir, images, credentials, write_bundle=write_bundle, bundle_digest=bundle_digest),
-        guests=GuestClient(authority),
+        compute=LocalCompute(state_dir, images, credentials, Bundle(write_bundle, bundle_digest)),
+        guests=GuestClient(authority.client_context()),
         endpoints=HAProxyEndpoints(state_dir),
         family_of=lambda datastore: engine_of(datastore).family,
     )
