@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Mapping
@@ -49,6 +50,7 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(name for name in found if name != COMMON))
 
 
+@functools.cache
 def load(name: str) -> Recipe:
     """Read a recipe; DriverError when there is none of that name."""
     known = names()
