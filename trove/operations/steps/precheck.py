@@ -21,14 +21,11 @@ def health(context: StepContext) -> Outcome:
             return str(error)
 
     with ThreadPoolExecutor(max_workers=len(members)) as pool:
-        answers = dict(zip(members, pool.map(ask, members), strict=True))
-    said = {member.id: answer for member, answer in answers.items() if isinstance(answer, Health)}
-    context.tools.store.record_health(said)
-    wrong = [
-        f"{member.name}: {answer if isinstance(answer, str) else f'its engine says {answer.status} {answer.reason}'}"
-        for member, answer in answers.items()
-        if isinstance(answer, str) or not answer.healthy
-    ]
+        answers = list(zip(members, pool.map(ask, members), strict=True))
+    said = [(member, answer) for member, answer in answers if isinstance(answer, Health)]
+    context.tools.store.record_health({member.id: answer for member, answer in said})
+    wrong = [f"{member.name}: {answer}" for member, answer in answers if isinstance(answer, str)]
+    wrong += [f"{member.name}: its engine says {h.status} {h.reason}" for member, h in said if not h.healthy]
     if wrong:
         return Retry("; ".join(wrong), after=1.0)
-    return Done({member.name: answer.version for member, answer in answers.items() if isinstance(answer, Health)})
+    return Done({member.name: answer.version for member, answer in said})
