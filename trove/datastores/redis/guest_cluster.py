@@ -66,7 +66,7 @@ class Peers:
         """Return how one node sees the cluster."""
         return parse(self.call(place, "CLUSTER", "NODES"))
 
-    def disagreement(self, places: Iterable[Any]) -> str:
+    def disagreement(self, places: Iterable[Any], roles: bool = True) -> str:
         """Ask all nodes; return why they are not one healthy cluster, empty when they are."""
         views, states = {}, {}
         for place in places:
@@ -75,13 +75,15 @@ class Peers:
             except GuestError as error:
                 return str(error)
             views[place], states[place] = parse(nodes), fields(info).get("cluster_state", "")
-        return disagreement(views, states)
+        return disagreement(views, states, roles)
 
-    def await_agreement(self, places: list[Any], deadline: float, progress: Progress, poll: float = POLL) -> None:
+    def await_agreement(
+        self, places: list[Any], deadline: float, progress: Progress, roles: bool = True, poll: float = POLL
+    ) -> None:
         """Wait until all nodes are one healthy cluster; GuestError with the last reason at the deadline."""
         told = 0.0
         while True:
-            reason = self.disagreement(places)
+            reason = self.disagreement(places, roles)
             if not reason:
                 return
             now = time.monotonic()
@@ -140,8 +142,10 @@ def cluster_failover(manager: Manager, params: dict[str, Any], progress: Progres
     deadline = _deadline(params, 30.0)
     with _peers(manager) as peers:
         places = [_place(node) for node in params.get("nodes", ())] or [node.where for node in peers.nodes(here)]
-        if not myself(peers.nodes(here)).primary:
-            peers.await_agreement(places, deadline, progress)
+        view = peers.nodes(here)
+        old = next((node for node in view if node.id == myself(view).master_id), None)
+        if old is not None:
+            peers.await_agreement(places, deadline, progress, roles=False)
             _await_link(peers, here, deadline)
             progress("taking over as primary")
         tries, asked = 0, 0.0
@@ -153,7 +157,13 @@ def cluster_failover(manager: Manager, params: dict[str, Any], progress: Progres
                 tries, asked = tries + 1, now
                 peers.call(here, "CLUSTER", "FAILOVER")
             time.sleep(FAST_POLL)
-        peers.await_agreement(places, deadline, progress, FAST_POLL)
+        # That everybody knows the new owner of the slots is what clients need; that the others also know the old
+        # primary as a replica takes gossip up to a second more, and nothing depends on it.
+        peers.await_agreement(places, deadline, progress, roles=False, poll=FAST_POLL)
+        while old is not None and myself(peers.nodes(old.where)).primary:
+            if time.monotonic() >= deadline:
+                raise GuestError(f"{_name(old.where)} still believes that it is the primary")
+            time.sleep(FAST_POLL)
     return {"tries": tries}
 
 

@@ -45,13 +45,16 @@ def config(settings: Settings, version: tuple[int, ...], cluster: Mapping[str, A
             ("cluster-enabled", "yes"),
             ("cluster-config-file", "nodes.conf"),
             ("cluster-node-timeout", NODE_TIMEOUT_MS),
-            ("replica-validity-factor", 0),
+            # Peers would otherwise take the address a connection comes from, on one host 127.0.0.1 for all nodes.
+            ("cluster-announce-ip", settings.address),
+            ("cluster-replica-validity-factor", 0),
             # Replicas stay where the plan has put them.
             ("cluster-migration-barrier", 1000),
             ("masteruser", CLUSTER_USER),
             ("masterauth", secret_of(cluster)),
         ]
         if version >= (7,):
+            lines.append(("bind-source-addr", settings.address))
             lines.append(("cluster-allow-replica-migration", "no"))
     return "".join(f"{name} {quoted(str(value))}\n" for name, value in lines)
 

@@ -68,11 +68,13 @@ def myself(nodes: Iterable[Node]) -> Node:
     return next(node for node in nodes if node.myself)
 
 
-def disagreement(views: Mapping[tuple[str, int], list[Node]], states: Mapping[tuple[str, int], str]) -> str:
+def disagreement(
+    views: Mapping[tuple[str, int], list[Node]], states: Mapping[tuple[str, int], str], roles: bool = True
+) -> str:
     """Return why these nodes are not one healthy cluster, empty when they are.
 
     `views` has each node's own view by its address, `states` its cluster_state. All must see exactly each other,
-    connected and well, with the same roles and the same owners of all slots.
+    connected and well, with the same owners of all slots and (`roles`) everybody as replica of the same primary.
     """
     expected = set(views)
     common: Any = None
@@ -89,7 +91,7 @@ def disagreement(views: Mapping[tuple[str, int], list[Node]], states: Mapping[tu
             return f"{name} has no link to {away[0].address}:{away[0].port} yet"
         if states[where] != "ok":
             return f"{name} says cluster_state {states[where] or 'unknown'}"
-        said = sorted((node.id, node.master_id or "", node.ranges) for node in view)
+        said = sorted((node.id, (node.master_id or "") if roles else "", node.ranges) for node in view)
         if common is None:
             common = said
         elif said != common:

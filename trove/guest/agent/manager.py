@@ -267,7 +267,7 @@ class Manager:
         argv = [*self.argv(), *extra]
         self._started_at = time.monotonic()
         try:
-            self.engine.start(argv, self.env())
+            self.engine.start(argv, self.env(), self.settings.kept("engine.out"))
         except OSError as error:
             raise GuestError(f"{argv[0]} cannot be started: {error.strerror}") from None
 
@@ -297,7 +297,8 @@ class Manager:
 
     def last_words(self) -> str:
         """Return why the engine ended, as far as it can be told."""
-        return "; ".join(part for part in (self.engine.exit_reason, self.console()) if part) or "no reason known"
+        said = tail(self.settings.kept("engine.out")) or self.console()
+        return "; ".join(part for part in (self.engine.exit_reason, said) if part) or "no reason known"
 
     # -- health -------------------------------------------------------------------------------------------------------
 

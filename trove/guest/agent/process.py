@@ -48,12 +48,16 @@ class EngineProcess:
             self._note(pid)
             return True
 
-    def start(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
-        """Start the engine; OSError where the program cannot be run. The caller has made sure that none runs."""
+    def start(self, argv: Sequence[str], env: Mapping[str, str], output: str) -> None:
+        """Start the engine; OSError where the program cannot be run. The caller has made sure that none runs.
+
+        What it prints goes to the file `output`, which begins anew with each start: an engine has a log of its own,
+        and prints only why it cannot even open that.
+        """
         with self._lock:
             os.makedirs(self._engine_dir, mode=0o700, exist_ok=True)
             self.exit_reason = ""
-            self._note(_spawn(argv, env, self._engine_dir))
+            self._note(_spawn(argv, env, self._engine_dir, output))
 
     def alive(self) -> bool:
         """Whether the engine's process runs."""
@@ -118,7 +122,7 @@ class EngineProcess:
         return None
 
 
-def _spawn(argv: Sequence[str], env: Mapping[str, str], directory: str) -> int:
+def _spawn(argv: Sequence[str], env: Mapping[str, str], directory: str, output: str) -> int:
     """Start a program in a session of its own, with `directory` as its current one; return its process id."""
     # posix_spawn knows no directory; the agent's own is changed for the moment, as nothing here uses relative paths.
     before = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
@@ -128,7 +132,11 @@ def _spawn(argv: Sequence[str], env: Mapping[str, str], directory: str) -> int:
             argv[0],
             list(argv),
             dict(env),
-            file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)],
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
             setsid=True,
             setsigmask=[],
             setsigdef=[signal.SIGPIPE, signal.SIGINT, signal.SIGTERM],
