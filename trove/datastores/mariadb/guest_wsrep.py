@@ -1,0 +1,109 @@
+"""What Galera leaves on disk: the saved position, the saved view, and the words in the log. Python 3.9 as well."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from trove.guest.agent.files import read_text, write_text
+
+GRASTATE = "grastate.dat"
+VIEW = "gvwstate.dat"
+UNKNOWN = "00000000-0000-0000-0000-000000000000"
+
+LOG_LIMIT = 4 << 20
+"""Bytes of log after which a new file is begun; one old file is kept."""
+
+SIGNS = (
+    (r"Receiving IST\.\.\.\s*([\d.]+)%", "receiving the missed writes, {0} % done"),
+    (r"Prepared IST receiver", "receiving the missed writes"),
+    (r"Running: 'wsrep_sst_(\w+) --role 'joiner'", "receiving a state transfer ({0})"),
+    (r"Requesting state transfer: success, donor: (\d+)", "receiving a state transfer"),
+    (r"State transfer required", "asking for a state transfer"),
+    (r"discarding pending addr without UUID|connection to peer .* timed out", "looking for its peers"),
+    (r"Shifting \w+[/\w]* -> (\S+)", "state {0}"),
+    (r"Starting crash recovery", "recovering from a crash"),
+    (r"failed to reach primary view", "found no peers with quorum"),
+)
+"""What the engine does while it does not answer: pattern in its log, sentence."""
+
+
+def position(datadir: str) -> dict[str, Any]:
+    """Return uuid, seqno and safe_to_bootstrap that Galera saved, and whether it saved a view; {} without a file."""
+    text = read_text(os.path.join(datadir, GRASTATE))
+    if text is None:
+        return {}
+    found = dict(re.findall(r"^(uuid|seqno|safe_to_bootstrap):\s*(\S+)", text, re.MULTILINE))
+    try:
+        return {
+            "uuid": found.get("uuid", UNKNOWN),
+            "seqno": int(found.get("seqno", "-1")),
+            "safe_to_bootstrap": found.get("safe_to_bootstrap") == "1",
+            "view_saved": os.path.exists(os.path.join(datadir, VIEW)),
+        }
+    except ValueError:
+        return {}
+
+
+def allow_bootstrap(datadir: str) -> None:
+    """Tell Galera that this member may start the cluster, although it was not the last one to leave it."""
+    path = os.path.join(datadir, GRASTATE)
+    text = read_text(path)
+    if text is not None:
+        write_text(path, re.sub(r"^safe_to_bootstrap:.*$", "safe_to_bootstrap: 1", text, flags=re.MULTILINE), True)
+
+
+def recovered(output: str) -> str | None:
+    """Return the position that `--wsrep-recover` printed, None when there is none."""
+    found = re.findall(r"Recovered position:\s*([0-9a-f-]{36}:-?\d+)", output)
+    return found[-1] if found and not found[-1].startswith(UNKNOWN) else None
+
+
+def doing(log: str) -> str:
+    """Return what the engine is doing by the last telling words in its log since its start; empty when unknown."""
+    for line in reversed(last_run(log).splitlines()):
+        for sign, sentence in SIGNS:
+            found = re.search(sign, line)
+            if found:
+                return sentence.format(*found.groups())
+    return ""
+
+
+def last_run(log: str) -> str:
+    """Return what the log says since the engine's latest start."""
+    begin = max(log.rfind("starting as process"), log.rfind("Starting MariaDB"), 0)
+    return log[begin:]
+
+
+def ended_cleanly(log: str) -> bool:
+    """Tell whether the latest run ended with a complete shutdown."""
+    return "Shutdown complete" in last_run(log)
+
+
+def complaint(log: str) -> str:
+    """Return the last error lines of the latest run, without times and numbers."""
+    errors = [line.split("[ERROR]", 1)[1].strip() for line in last_run(log).splitlines() if "[ERROR]" in line]
+    return "; ".join(errors[-3:])
+
+
+def end_of(path: str, size: int = 65536) -> str:
+    """Return the last bytes of a file as text; empty where there is no file."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - size))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def begin_log(path: str) -> bool:
+    """Put a log that has grown long aside; True when that was done."""
+    try:
+        if os.path.getsize(path) < LOG_LIMIT:
+            return False
+        os.replace(path, path + ".1")
+    except OSError:
+        return False
+    return True
