@@ -42,6 +42,11 @@ class Instance:
     updated: datetime | None = None
 
     @property
+    def healthy(self) -> bool:
+        """Whether the engine last said that it serves and has all data."""
+        return self.health is not None and self.health.healthy
+
+    @property
     def role(self) -> str:
         """Role as the engine last said it."""
         return self.health.role if self.health else ""

@@ -64,6 +64,8 @@ class ClusterTask:
 INSTANCE_TRANSITIONS: frozenset[tuple[Task, Task]] = frozenset(
     {
         (InstanceTask.BUILDING, InstanceTask.NONE),
+        # A member that was ready while its cluster could not be completed.
+        (InstanceTask.NONE, InstanceTask.BUILD_ERROR),
         (InstanceTask.BUILDING, InstanceTask.BUILD_ERROR),
         (InstanceTask.BUILDING, InstanceTask.GROW_ERROR),
         (InstanceTask.BUILDING, InstanceTask.DELETING),

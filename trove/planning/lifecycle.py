@@ -70,7 +70,8 @@ def restart_cluster(world: World) -> Plan:
 def grow_cluster(world: World) -> Plan:
     """Add `world.new_members`."""
     cluster = world.the_cluster
-    blockers = prechecks.not_busy(world) + prechecks.healthy(cluster.members, world.stale)
+    blockers = [] if world.new_members else [Blocker(400, f"no instance was named to be added to {cluster.name}")]
+    blockers += prechecks.not_busy(world) + prechecks.healthy(cluster.members, world.stale)
     plan = [] if blockers else _topology(world).grow(cluster, world.new_members)
     return _cluster_plan("cluster_grow", cluster, plan, blockers)
 
@@ -84,6 +85,8 @@ def shrink_cluster(world: World, leaving_ids: Sequence[str]) -> Plan:
         for instance_id in dict.fromkeys(leaving_ids)
         if instance_id not in known
     ]
+    if not leaving_ids:
+        blockers.append(Blocker(400, f"no instance was named to be removed from {cluster.name}"))
     leaving = [member for member in cluster.members if member.id in set(leaving_ids)]
     left = len(cluster.members) - len(leaving)
     least = world.engine.min_cluster_members

@@ -49,6 +49,17 @@ def healthy(members: Iterable[Instance], stale: frozenset[str]) -> list[Blocker]
     return blockers
 
 
+def as_recorded(members: Iterable[Instance], version: DatastoreVersion) -> list[Blocker]:
+    """An upgrade starts from one release, and it must be the one the engines say they run."""
+    blockers = []
+    for member in members:
+        said = member.health.version_number if member.health is not None else ""
+        if said and said != version.name and not said.startswith(version.name + "."):
+            reason = f"{member.name}: its engine says it runs {said}, not {version.name}"
+            blockers.append(Blocker(422, reason, member.id, member.name))
+    return blockers
+
+
 def target_allowed(
     source: DatastoreVersion, target: DatastoreVersion, hops: Sequence[VersionKey], world: World
 ) -> list[Blocker]:
@@ -61,9 +72,7 @@ def target_allowed(
     if target.key == source.key:
         blockers.append(Blocker(400, f"{release(source)} is the current version already"))
     elif not hops:
-        reachable = sorted(
-            {f"{path.target[0]} {path.target[1]}" for path in world.engine.paths if path.source == source.key}
-        )
+        reachable = [f"{datastore} {name}" for datastore, name in _reachable(world, source)]
         instead = f"from here it goes to {', '.join(reachable)}" if reachable else "there is no way on from it"
         blockers.append(Blocker(400, f"the engine cannot go from {release(source)} to {release(target)}: {instead}"))
     for hop in hops[:-1]:
@@ -71,6 +80,20 @@ def target_allowed(
         if between is None or not between.active:
             blockers.append(Blocker(400, f"the way leads through {hop[0]} {hop[1]}, which is not offered here"))
     return blockers
+
+
+def _reachable(world: World, source: DatastoreVersion) -> list[VersionKey]:
+    """Return the offered releases the engine's paths lead to, in the order of the engine's table."""
+    known: set[VersionKey] = set()
+    found = {source.key}
+    while found:
+        known |= found
+        found = {path.target for path in world.engine.paths if path.source in known} - known
+    return [
+        release.key
+        for release in world.engine.releases
+        if release.key in known - {source.key} and release.key in world.versions and world.versions[release.key].active
+    ]
 
 
 def configuration_valid(members: Iterable[Instance], target: DatastoreVersion, world: World) -> list[Blocker]:

@@ -21,9 +21,13 @@ STOP_DEADLINE = 120.0
 DATA_UPGRADE_DEADLINE = 900.0
 FULL_COPY_DEADLINE = 1800.0
 GATE_DEADLINE = 180.0
+PEERS_DEADLINE = 60.0
 RECORD_DEADLINE = 30.0
 ENDPOINT_DEADLINE = 30.0
 DRAIN_SECONDS = 20.0
+
+PLANNED_ROLES = ("primary", "replica")
+"""Roles that decide about the order of a plan; Galera members are all alike."""
 
 
 def release(version: DatastoreVersion) -> str:
@@ -46,13 +50,31 @@ def stage(version: DatastoreVersion) -> Step:
     )
 
 
-def precheck(members: Sequence[Instance], version: DatastoreVersion) -> Step:
+def precheck(members: Sequence[Instance], version: DatastoreVersion | None = None) -> Step:
+    """Nothing has been touched yet; the roles, and with `version` the release, must be those the plan was made for."""
+    roles = {member.id: member.role for member in members if member.role in PLANNED_ROLES}
     return Step(
         "precheck.health",
         "Ask every engine whether it is healthy and in sync",
         Phase.PRECHECK,
-        params={"members": [member.id for member in members], "version": version.name},
-        deadline=60.0,
+        params={
+            "members": [member.id for member in members],
+            "version": version.name if version is not None else None,
+            "roles": roles,
+        },
+        deadline=PEERS_DEADLINE,
+    )
+
+
+def peers_ready(members: Sequence[Instance], leaving: Instance, phase: Phase) -> Step:
+    """Only while all others serve and have all data may one be taken out; what can mend itself is waited for."""
+    return Step(
+        "precheck.health",
+        f"Ask the others whether they can do without {leaving.name}",
+        phase,
+        **of_member(leaving),
+        params={"members": [member.id for member in members if member.id != leaving.id]},
+        deadline=PEERS_DEADLINE,
     )
 
 
@@ -114,11 +136,11 @@ def server_restore(member: Instance, name: str) -> Step:
     )
 
 
-def server_discard(member: Instance, name: str, *, commit: bool = False) -> Step:
+def server_discard(member: Instance, name: str, phase: Phase = Phase.FINALIZE, *, commit: bool = False) -> Step:
     return Step(
         "server.discard",
         f"Remove the copy of the old data of {member.name}",
-        Phase.FINALIZE,
+        phase,
         **of_member(member),
         params={"name": name},
         deadline=SERVER_DEADLINE,
@@ -152,13 +174,22 @@ def guest(
     )
 
 
-def gate(member: Instance, version: DatastoreVersion, phase: Phase, *, deadline: float = GATE_DEADLINE) -> Step:
+def gate(
+    member: Instance,
+    version: DatastoreVersion,
+    phase: Phase,
+    *,
+    deadline: float = GATE_DEADLINE,
+    role: str | None = None,
+) -> Step:
+    """Wait for the engine's own word; with `role` also that it plays that part."""
+    what = f"runs {version.name} and is in sync" + (f" as {role}" if role else "")
     return Step(
         "gate.member",
-        f"Wait until {member.name} says that it runs {version.name} and is in sync",
+        f"Wait until {member.name} says that it {what}",
         phase,
         **of_member(member),
-        params={"version": version.name},
+        params={"version": version.name, "role": role},
         deadline=deadline,
     )
 

@@ -20,6 +20,7 @@ def upgrade_cluster(world: World, target: DatastoreVersion, options: UpgradeOpti
     blockers = prechecks.target_allowed(source, target, world.hops, world)
     blockers += prechecks.configuration_valid(cluster.members, target, world)
     waiting = prechecks.not_busy(world) + prechecks.healthy(cluster.members, world.stale)
+    waiting += prechecks.as_recorded(cluster.members, source)
     if not waiting:
         waiting = prechecks.redundant(world)
     blockers += waiting
@@ -66,9 +67,11 @@ def upgrade_instance(world: World, target: DatastoreVersion, options: UpgradeOpt
     # An instance that an upgrade left in error may be tried again.
     blockers += [b for b in waiting if instance.task is not InstanceTask.UPGRADE_ERROR or world.busy]
     unhealthy = prechecks.healthy([instance], world.stale)
-    blockers += unhealthy
+    blockers += unhealthy + prechecks.as_recorded([instance], source)
     copy = prechecks.room_for_copy(instance)
     warnings = list(_hop_warnings(world))
+    if copy and options.hold:
+        warnings.append(f"what is written while it is held on {target.name} is lost by a rollback")
     if not unhealthy and not copy:
         warnings.append("there is no room for a copy of the data, so there is no way back once it is upgraded")
         if not options.accept_no_rollback:
@@ -123,6 +126,8 @@ def _instance_steps(world: World, options: UpgradeOptions, copy: bool) -> list[S
             steps.server_restore(instance, COPY_NAME),
             steps.server_ensure(instance, source, Phase.ROLLBACK, image_id=instance.image_id, rebuild=True),
             *start_again,
+            # Only now is the old engine known to have its old data; a copy left behind would eat the room of the next.
+            steps.server_discard(instance, COPY_NAME, Phase.ROLLBACK),
         )
         plan.append(steps.server_copy(instance, COPY_NAME, undo=restore))
     before = source
@@ -143,7 +148,9 @@ def _instance_steps(world: World, options: UpgradeOptions, copy: bool) -> list[S
         ]
         before = version
     if options.hold:
-        reason = f"{instance.name} runs {versions[-1].name}; resume to keep it, or roll back"
+        reason = f"{instance.name} runs {versions[-1].name}; resume to keep it" + (
+            ", or roll back and lose what was written since" if copy else ""
+        )
         plan.append(steps.hold(reason, Phase.FINALIZE))
     plan.append(steps.record_member(instance, Phase.FINALIZE, task=InstanceTask.NONE, version=versions[-1]))
     if copy:

@@ -1,17 +1,22 @@
-"""The last look before anything is touched: every engine is asked, now."""
+"""The last look before something is touched: every engine is asked, now."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from trove.domain.errors import Unavailable
 from trove.domain.health import Health
 from trove.domain.instances import Instance
-from trove.operations.context import Done, Outcome, Retry, StepContext
+from trove.operations.context import Done, Failed, Outcome, Retry, StepContext
+from trove.operations.steps.guest import runs
 
 
 def health(context: StepContext) -> Outcome:
-    """Pass when all members are healthy by their own word; what can mend itself is waited for."""
+    """Pass when all members are healthy by their own word; what can mend itself is waited for.
+
+    Another release or another role than the plan was made for will not mend itself.
+    """
     members = [context.tools.store.instance(instance_id) for instance_id in context.params["members"]]
 
     def ask(member: Instance) -> Health | str:
@@ -27,5 +32,19 @@ def health(context: StepContext) -> Outcome:
     wrong = [f"{member.name}: {answer}" for member, answer in answers if isinstance(answer, str)]
     wrong += [f"{member.name}: its engine says {h.status} {h.reason}" for member, h in said if not h.healthy]
     if wrong:
-        return Retry("; ".join(wrong), after=1.0)
+        return Retry("; ".join(wrong), after=0.2)
+    other = _otherwise(said, context.params.get("version"), context.params.get("roles") or {})
+    if other:
+        return Failed("; ".join(other) + "; nothing was touched, ask again for a plan that knows it")
     return Done({member.name: answer.version for member, answer in said})
+
+
+def _otherwise(said: Sequence[tuple[Instance, Health]], version: str | None, roles: Mapping[str, str]) -> list[str]:
+    """Tell what is not as the plan took it to be."""
+    found = []
+    for member, health in said:
+        if version is not None and not runs(health.version_number, version):
+            found.append(f"{member.name}: its engine says it runs {health.version or 'nothing'}, not {version}")
+        if health.role != roles.get(member.id, health.role):
+            found.append(f"{member.name}: its engine says it is {health.role}, not {roles[member.id]}")
+    return found

@@ -1,8 +1,9 @@
 """MariaDB Galera: every member has all data; one, the active member, takes the traffic of the endpoint.
 
 Invariant of an upgrade: while a member is away, the others form a majority and the active one serves; as long as one
-member still runs the old release it can give a full copy to any member that has to go back. So the active member goes
-last, and the point of no return is where the last old member stops.
+member still runs the old release it can give a full copy to any member that has to go back. So the others are asked
+before each member is taken out, the active member goes last, and the point of no return is where the last old member
+stops.
 """
 
 from __future__ import annotations
@@ -35,14 +36,14 @@ class Galera:
         for member in others:
             plan.append(_prepare(cluster, member, bootstrap=False))
             plan.append(steps.gate(member, cluster.version, Phase.BUILD))
-        plan += [_built(member, cluster) for member in cluster.members]
+        plan += [_built(member, cluster, undo=True) for member in cluster.members]
         plan.append(steps.endpoint_ensure(cluster.members, first, Phase.BUILD, undo=(steps.endpoint_delete(cluster),)))
         plan.append(steps.record_cluster("Open the cluster", Phase.BUILD, active=first.id))
         return plan
 
     def grow(self, cluster: Cluster, new: Sequence[Instance]) -> list[Step]:
         after = replace(cluster, members=(*cluster.members, *new))
-        plan = [steps.stage(cluster.version), steps.precheck(cluster.members, cluster.version)]
+        plan = [steps.stage(cluster.version), steps.precheck(cluster.members)]
         for member in new:
             forget = (steps.server_delete(member, Phase.ROLLBACK), steps.record_deleted(member, Phase.ROLLBACK))
             plan += [
@@ -62,25 +63,27 @@ class Galera:
         staying = tuple(member for member in cluster.members if member.id not in gone)
         after = replace(cluster, members=staying)
         active = _active(cluster)
-        plan = [steps.precheck(staying, cluster.version)]
+        plan = [steps.precheck(staying)]
         if active.id in gone:
-            plan += _move_traffic(cluster, active, staying[0])
+            plan += _move_traffic(active, staying[0])
             active = staying[0]
         for member in leaving:
-            plan += [
-                steps.endpoint_member(
-                    member, "maint", Phase.REMOVE, undo=(steps.endpoint_member(member, "ready", Phase.ROLLBACK),)
-                ),
-                steps.guest(
-                    member,
-                    "stop",
-                    f"Stop the engine of {member.name}",
-                    Phase.REMOVE,
-                    deadline=steps.STOP_DEADLINE,
-                    undo=_start_again(cluster, member, cluster.version),
-                ),
-            ]
-        plan.append(steps.endpoint_ensure(staying, active, Phase.REMOVE))
+            back = (steps.endpoint_member(member, "ready", Phase.ROLLBACK),)
+            plan.append(steps.endpoint_member(member, "maint", Phase.REMOVE, undo=back))
+            if member.healthy:
+                # One that is not well may not be able to stop, or to start again: it is removed as it is.
+                plan.append(
+                    steps.guest(
+                        member,
+                        "stop",
+                        f"Stop the engine of {member.name}",
+                        Phase.REMOVE,
+                        deadline=steps.STOP_DEADLINE,
+                        undo=_start_again(cluster, member, cluster.version),
+                    )
+                )
+        everybody = (steps.endpoint_ensure(cluster.members, active, Phase.ROLLBACK),)
+        plan.append(steps.endpoint_ensure(staying, active, Phase.REMOVE, undo=everybody))
         for member in leaving:
             plan += [steps.server_delete(member, no_return=True), steps.record_deleted(member)]
         plan += [_tell_peers(after, member) for member in staying]
@@ -92,10 +95,11 @@ class Galera:
     def restart(self, cluster: Cluster) -> list[Step]:
         active = _active(cluster)
         others = [member for member in cluster.members if member.id != active.id]
-        plan = [steps.precheck(cluster.members, cluster.version)]
+        plan = [steps.precheck(cluster.members)]
         for member in others:
             plan += _restart_member(cluster, member)
-        plan += _move_traffic(cluster, active, others[0])
+        # Not undone: an engine that does not come back must not get the traffic back.
+        plan += _move_traffic(active, others[0], returns=False)
         plan += _restart_member(cluster, active)
         plan.append(steps.endpoint_ensure(cluster.members, others[0], Phase.FINALIZE))
         return plan
@@ -107,8 +111,9 @@ class Galera:
         others = [member for member in cluster.members if member.id != active.id]
         canary = others[0]
         plan: list[Step] = []
-        for member in others:
-            donors = [peer.name for peer in (active, *reversed(others)) if peer.id != member.id]
+        for index, member in enumerate(others):
+            # Who has to go back needs a copy from somebody who has not gone yet, rather not from the one who serves.
+            donors = [peer.name for peer in (*others[index + 1 :], active)]
             plan += _upgrade_member(cluster, member, source, target, donors)
             if member is canary and "canary" in holds:
                 plan.append(
@@ -116,7 +121,7 @@ class Galera:
                 )
         if "switchover" in holds:
             plan.append(steps.hold(f"ready to move the traffic to {canary.name}; resume to do it", Phase.SWITCHOVER))
-        plan += _move_traffic(cluster, active, canary)
+        plan += _move_traffic(active, canary)
         if "finalize" in holds:
             plan.append(
                 steps.hold(
@@ -164,16 +169,18 @@ def _prepare(cluster: Cluster, member: Instance, *, bootstrap: bool, secret: str
     return steps.guest(member, "prepare", title, Phase.BUILD, params, deadline=deadline, secret=secret)
 
 
-def _built(member: Instance, cluster: Cluster) -> Step:
+def _built(member: Instance, cluster: Cluster, *, undo: bool = False) -> Step:
+    back = (steps.record_member(member, Phase.ROLLBACK, task=InstanceTask.BUILD_ERROR),) if undo else ()
+    title = f"{member.name} is ready"
     return steps.record_member(
-        member, Phase.BUILD, task=InstanceTask.NONE, version=cluster.version, title=f"{member.name} is ready"
+        member, Phase.BUILD, task=InstanceTask.NONE, version=cluster.version, title=title, undo=back
     )
 
 
 def _tell_peers(after: Cluster, member: Instance, undo: Cluster | None = None) -> Step:
     """A member reads the list of its peers at its next start; the running cluster knows them already."""
     title = f"Tell {member.name} who its peers are"
-    back = ()
+    back: tuple[Step, ...] = ()
     if undo is not None:
         back = (
             steps.guest(member, "configure", title, Phase.ROLLBACK, {"cluster": topology(undo, member)}, deadline=60.0),
@@ -196,7 +203,7 @@ def _start_again(cluster: Cluster, member: Instance, version: DatastoreVersion) 
     )
 
 
-def _move_traffic(cluster: Cluster, old: Instance, new: Instance) -> list[Step]:
+def _move_traffic(old: Instance, new: Instance, *, returns: bool = True) -> list[Step]:
     """Make before break: new connections first, then idle sessions of the old member are ended one by one."""
 
     def drain(member: Instance, phase: Phase) -> Step:
@@ -209,16 +216,19 @@ def _move_traffic(cluster: Cluster, old: Instance, new: Instance) -> list[Step]:
             deadline=steps.DRAIN_SECONDS + 20,
         )
 
-    def record(member: Instance, phase: Phase, undo: tuple[Step, ...] = ()) -> Step:
-        return steps.record_cluster(f"Record {member.name} as the active member", phase, active=member.id, undo=undo)
+    def record(member: Instance, phase: Phase) -> Step:
+        return steps.record_cluster(f"Record {member.name} as the active member", phase, active=member.id)
 
+    if not old.healthy:
+        # It serves nobody, and there is nobody to ask.
+        return [steps.endpoint_switch(new, Phase.SWITCHOVER), record(new, Phase.SWITCHOVER)]
     back = (
         steps.endpoint_switch(old, Phase.ROLLBACK),
         drain(new, Phase.ROLLBACK),
         record(old, Phase.ROLLBACK),
     )
     return [
-        steps.endpoint_switch(new, Phase.SWITCHOVER, undo=back),
+        steps.endpoint_switch(new, Phase.SWITCHOVER, undo=back if returns else ()),
         drain(old, Phase.SWITCHOVER),
         record(new, Phase.SWITCHOVER),
     ]
@@ -227,6 +237,7 @@ def _move_traffic(cluster: Cluster, old: Instance, new: Instance) -> list[Step]:
 def _restart_member(cluster: Cluster, member: Instance) -> list[Step]:
     ready = (steps.endpoint_member(member, "ready", Phase.ROLLBACK),)
     return [
+        steps.peers_ready(cluster.members, member, Phase.MEMBER),
         steps.endpoint_member(member, "maint", Phase.MEMBER, undo=ready),
         steps.guest(
             member,
@@ -264,7 +275,12 @@ def _upgrade_member(
         ),
         steps.gate(member, source, Phase.ROLLBACK, deadline=steps.FULL_COPY_DEADLINE),
     )
+    out_again = (
+        steps.peers_ready(cluster.members, member, Phase.ROLLBACK),
+        steps.endpoint_member(member, "maint", Phase.ROLLBACK),
+    )
     return [
+        steps.peers_ready(cluster.members, member, phase),
         steps.endpoint_member(member, "maint", phase, undo=(steps.endpoint_member(member, "ready", Phase.ROLLBACK),)),
         steps.record_member(
             member,
@@ -293,11 +309,18 @@ def _upgrade_member(
             deadline=steps.DATA_UPGRADE_DEADLINE,
         ),
         steps.gate(member, target, phase),
-        steps.record_member(member, phase, task=InstanceTask.NONE, version=target),
-        steps.endpoint_member(
+        steps.record_member(
             member,
-            "ready",
             phase,
-            undo=() if last_old else (steps.endpoint_member(member, "maint", Phase.ROLLBACK),),
+            task=InstanceTask.NONE,
+            version=target,
+            undo=() if last_old else (_going_back(member),),
         ),
+        steps.endpoint_member(member, "ready", phase, undo=() if last_old else out_again),
     ]
+
+
+def _going_back(member: Instance) -> Step:
+    return steps.record_member(
+        member, Phase.ROLLBACK, task=InstanceTask.UPGRADING, title=f"Mark {member.name} as going back"
+    )

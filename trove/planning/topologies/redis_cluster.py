@@ -1,8 +1,9 @@
 """Redis Cluster: shards of one primary and its replicas; clients follow the cluster by themselves.
 
 Invariant of an upgrade: an older release cannot load what a newer primary sends, so as long as every primary runs the
-old release each replica can go back by a full resync. All replicas move first; the first failover is the point of no
-return; after it only the demoted primaries are left, one at a time.
+old release each replica can go back by a full resync. All replicas move first, each only while it says that it is one
+and all others are well; the first failover is the point of no return; after it only the demoted primaries are left,
+one at a time.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class RedisCluster:
         )
         plan.append(_all_agree(cluster.members[0], cluster.members, Phase.BUILD))
         plan += [steps.gate(member, cluster.version, Phase.BUILD) for member in cluster.members]
-        plan += [_built(member, cluster) for member in cluster.members]
+        plan += [_built(member, cluster, undo=True) for member in cluster.members]
         plan.append(steps.record_cluster("Open the cluster", Phase.BUILD))
         return plan
 
@@ -72,7 +73,7 @@ class RedisCluster:
         One single new member becomes a further replica of the shard with the fewest.
         """
         contact = cluster.members[0]
-        plan = [steps.stage(cluster.version), steps.precheck(cluster.members, cluster.version)]
+        plan = [steps.stage(cluster.version), steps.precheck(cluster.members)]
         for member in new:
             forget = (steps.server_delete(member, Phase.ROLLBACK), steps.record_deleted(member, Phase.ROLLBACK))
             plan.append(steps.server_ensure(member, cluster.version, Phase.BUILD, undo=forget))
@@ -109,8 +110,9 @@ class RedisCluster:
         gone = {member.id for member in leaving}
         staying = [member for member in cluster.members if member.id not in gone]
         contact = staying[0]
-        plan = [steps.precheck(cluster.members, cluster.version)]
-        primaries = [member for member in leaving if member.role == "primary"]
+        plan = [steps.precheck(staying)]
+        # A primary that is not well has lost its slots to a replica; nothing can be moved away from it.
+        primaries = [member for member in leaving if member.role == "primary" and member.healthy]
         for member in primaries:
             back = (
                 steps.guest(
@@ -130,7 +132,7 @@ class RedisCluster:
                     "cluster_remove",
                     f"Make every node forget {member.name}",
                     Phase.REMOVE,
-                    {"node_id": _detail(member, "node_id")},
+                    {"node": _node(member)},
                     no_return=True,
                 )
             )
@@ -166,9 +168,10 @@ class RedisCluster:
         return blockers
 
     def restart(self, cluster: Cluster) -> list[Step]:
-        plan = [steps.precheck(cluster.members, cluster.version)]
+        plan = [steps.precheck(cluster.members)]
         for shard in shards(cluster):
             for replica in shard.replicas:
+                plan.append(steps.gate(replica, cluster.version, Phase.MEMBER, role="replica"))
                 plan += _restart_member(cluster, replica)
         for shard in shards(cluster):
             plan.append(_failover(cluster, shard.replicas[0], shard.primary, no_return=False))
@@ -228,8 +231,12 @@ def _detail(member: Instance, key: str) -> Any:
     return member.health.detail.get(key) if member.health else None
 
 
+def _node(member: Instance) -> dict[str, Any]:
+    return {"address": member.address, "port": member.port}
+
+
 def _nodes(members: Sequence[Instance]) -> list[dict[str, Any]]:
-    return [{"address": member.address, "port": member.port} for member in members]
+    return [_node(member) for member in members]
 
 
 def _topology() -> dict[str, Any]:
@@ -247,9 +254,11 @@ def _prepare(cluster: Cluster, member: Instance, secret: str | None) -> Step:
     )
 
 
-def _built(member: Instance, cluster: Cluster) -> Step:
+def _built(member: Instance, cluster: Cluster, *, undo: bool = False) -> Step:
+    back = (steps.record_member(member, Phase.ROLLBACK, task=InstanceTask.BUILD_ERROR),) if undo else ()
+    title = f"{member.name} is ready"
     return steps.record_member(
-        member, Phase.BUILD, task=InstanceTask.NONE, version=cluster.version, title=f"{member.name} is ready"
+        member, Phase.BUILD, task=InstanceTask.NONE, version=cluster.version, title=title, undo=back
     )
 
 
@@ -267,16 +276,16 @@ def _all_agree(contact: Instance, members: Sequence[Instance], phase: Phase) -> 
 
 def _add(contact: Instance, member: Instance, role: str, of: Instance | None) -> Step:
     what = f"replica of {of.name}" if of else "primary"
-    params: dict[str, Any] = {"node": {"address": member.address, "port": member.port}, "role": role}
+    params: dict[str, Any] = {"node": _node(member), "role": role}
     if of is not None:
-        params["master"] = {"address": of.address, "port": of.port}
+        params["master"] = _node(of)
     undo = (
         steps.guest(
             contact,
             "cluster_remove",
             f"Make every node forget {member.name}",
             Phase.ROLLBACK,
-            {"node": {"address": member.address, "port": member.port}},
+            {"node": _node(member)},
         ),
     )
     return steps.guest(
@@ -290,7 +299,7 @@ def _drain_slots(contact: Instance, member: Instance, phase: Phase, undo: tuple[
         "cluster_drain",
         f"Move all slots away from {member.name}",
         phase,
-        {"node": {"address": member.address, "port": member.port}},
+        {"node": _node(member)},
         deadline=steps.FULL_COPY_DEADLINE,
         undo=undo,
     )
@@ -310,6 +319,7 @@ def _failover(cluster: Cluster, to: Instance, old: Instance, *, no_return: bool)
 
 def _restart_member(cluster: Cluster, member: Instance) -> list[Step]:
     return [
+        steps.peers_ready(cluster.members, member, Phase.MEMBER),
         steps.guest(member, "restart", f"Restart the engine of {member.name}", Phase.MEMBER, {"cluster": _topology()}),
         steps.gate(member, cluster.version, Phase.MEMBER),
         _all_agree(member, cluster.members, Phase.MEMBER),
@@ -326,7 +336,10 @@ def _upgrade_member(
     *,
     returns: bool,
 ) -> list[Step]:
-    """Move one node that holds no slots now. `returns`: its primary still runs the source release."""
+    """Move one node that holds no slots now. `returns`: its primary still runs the source release.
+
+    A demoted primary is not asked whether it is in sync: it need not be able to read what a newer primary sends.
+    """
     go_back = (
         steps.server_ensure(member, source, Phase.ROLLBACK, image_id=member.image_id, rebuild=True),
         steps.guest(
@@ -339,6 +352,13 @@ def _upgrade_member(
         ),
         steps.gate(member, source, Phase.ROLLBACK),
     )
+    out_again = (
+        steps.peers_ready(cluster.members, member, Phase.ROLLBACK),
+        steps.record_member(
+            member, Phase.ROLLBACK, task=InstanceTask.UPGRADING, title=f"Mark {member.name} as going back"
+        ),
+    )
+    still_replica = [steps.gate(member, source, phase, role="replica")] if returns else []
     start_again = (
         steps.guest(
             member, "start", f"Start the engine of {member.name} again", Phase.ROLLBACK, {"cluster": _topology()}
@@ -347,6 +367,8 @@ def _upgrade_member(
         _all_agree(member, cluster.members, Phase.ROLLBACK),
     )
     return [
+        *still_replica,
+        steps.peers_ready(cluster.members, member, phase),
         steps.record_member(
             member,
             phase,
@@ -374,5 +396,5 @@ def _upgrade_member(
         ),
         steps.gate(member, target, phase),
         _all_agree(member, cluster.members, phase),
-        steps.record_member(member, phase, task=InstanceTask.NONE, version=target),
+        steps.record_member(member, phase, task=InstanceTask.NONE, version=target, undo=out_again if returns else ()),
     ]
