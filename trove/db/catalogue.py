@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,6 +14,8 @@ from trove.db.engine import Database, Part, transaction
 from trove.db.tables import datastore_versions, datastores, flavors
 from trove.domain.datastores import Datastore, DatastoreVersion, Flavor
 from trove.domain.errors import NotFound
+
+T = TypeVar("T")
 
 FRESH_SECONDS = 3.0
 """How long another process's change to the catalogue may stay unseen."""
@@ -32,6 +35,7 @@ class CatalogueStore(Part):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._catalogue: _Snapshot | None = None
+        self._changes = 0
 
     def datastores(self, include_inactive: bool = False) -> Sequence[Datastore]:
         """Datastores with their versions; without `include_inactive` only what can be used for something new."""
@@ -80,6 +84,13 @@ class CatalogueStore(Part):
                 return flavor
         raise NotFound("flavor", ref)
 
+    def _with_versions(self, make: Callable[[Mapping[str, DatastoreVersion]], T]) -> T:
+        """Call `make` with the versions by id, again after a fresh look when it misses one."""
+        try:
+            return make(self._fresh().versions)
+        except KeyError:
+            return make(self._refresh().versions)
+
     def _fresh(self) -> _Snapshot:
         known = self._catalogue
         if known is not None and time.monotonic() - known.read_at < FRESH_SECONDS:
@@ -87,10 +98,11 @@ class CatalogueStore(Part):
         return self._refresh()
 
     def _forget_catalogue(self) -> None:
+        self._changes += 1
         self._catalogue = None
 
     def _refresh(self) -> _Snapshot:
-        read_at = time.monotonic()
+        read_at, changes = time.monotonic(), self._changes
         with self._db.snapshot() as conn:
             stores = conn.execute(sa.select(datastores).order_by(datastores.c.position, datastores.c.name)).all()
             rows = conn.execute(
@@ -104,7 +116,7 @@ class CatalogueStore(Part):
             )
             for row in rows
         }
-        self._catalogue = snapshot = _Snapshot(
+        snapshot = _Snapshot(
             read_at=read_at,
             datastores=tuple(
                 Datastore(
@@ -118,4 +130,6 @@ class CatalogueStore(Part):
             versions=versions,
             flavors=tuple(Flavor(row.id, row.name, row.ram, row.vcpus, row.disk) for row in sizes),
         )
+        if changes == self._changes:  # else what was read may be older than the change
+            self._catalogue = snapshot
         return snapshot

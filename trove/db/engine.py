@@ -1,6 +1,6 @@
 """The connection to the service database: how transactions begin, wait, are retried and are made durable.
 
-A `Database` belongs to whoever made it; nothing here is global. Do not carry one across a fork: make it afterwards.
+A `Database` belongs to whoever made it; nothing here is global.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class Database:
         self.dialect = self.url.get_backend_name()
         self.patience = patience
         self._turn = threading.Lock()
+        self._process = os.getpid()
         options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": pool_size, "pool_timeout": patience}
         if self.dialect == "sqlite":
             self._prepare_file()
@@ -84,7 +85,6 @@ class Database:
         self.writer = sa.create_engine(self.url, **write_options, **options)
         for engine in (self.reader, self.writer):
             exc_filters.register_engine(engine)
-            _guard_forks(engine)
         if self.dialect == "sqlite":
             _tune_sqlite(self.reader, self.writer)
 
@@ -100,12 +100,14 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection on which each statement sees what is committed when it starts."""
+        self._check_process()
         with _translated(), self.reader.connect() as conn:
             yield conn
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """Give a connection on which all statements see the database at one moment."""
+        self._check_process()
         with _translated(), self.reader.connect() as conn:
             conn.exec_driver_sql(SNAPSHOT[self.dialect])
             try:
@@ -115,6 +117,7 @@ class Database:
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction and commit it; again from its start when the database broke a deadlock."""
+        self._check_process()
         with _translated():
             if self.dialect != "sqlite":
                 result: T = _retried(self._commit)(work)
@@ -130,6 +133,13 @@ class Database:
     def _commit(self, work: Callable[[Connection], T]) -> T:
         with self.writer.begin() as conn:
             return work(conn)
+
+    def _check_process(self) -> None:
+        """After a fork, leave the parent's connections alone: two processes on one would corrupt it."""
+        if self._process != os.getpid():
+            self._process, self._turn = os.getpid(), threading.Lock()
+            self.reader.dispose(close=False)
+            self.writer.dispose(close=False)
 
     def now(self) -> float:
         """Database time, seconds since the epoch."""
@@ -181,19 +191,6 @@ def _translated() -> Iterator[None]:
         raise Unavailable(f"the service database cannot be used now: {reason}") from error
     except oslo_errors.DBNonExistentDatabase as error:
         raise Unavailable(f"the service database does not exist or cannot be opened: {error}") from error
-
-
-def _guard_forks(engine: Engine) -> None:
-    """Refuse connections that a parent process opened: two processes on one would corrupt it."""
-
-    @sa.event.listens_for(engine, "connect")
-    def remember(_connection: Any, record: Any) -> None:
-        record.info["pid"] = os.getpid()
-
-    @sa.event.listens_for(engine, "checkout")
-    def check(_connection: Any, record: Any, _proxy: Any) -> None:
-        if record.info["pid"] != os.getpid():
-            raise sa.exc.DisconnectionError("the connection belongs to the parent process")
 
 
 def _tune_sqlite(reader: Engine, writer: Engine) -> None:

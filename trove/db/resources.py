@@ -59,7 +59,7 @@ class ResourceStore(CatalogueStore):
         """One page by ascending id. `health.detail` is empty here."""
         statement = reads.instance_page(project_id is not None, marker is not None, name is not None, include_clustered)
         found, next_marker = self._page(statement, project_id, limit, marker, name)
-        return Page([rows.to_instance(row, self.version) for row in found], next_marker)
+        return Page(self._instances(found), next_marker)
 
     def instance(self, instance_id: str, project_id: str | None = None) -> Instance:
         """Find by id; NotFound when unknown, deleted, or of another project (None: any project)."""
@@ -67,7 +67,7 @@ class ResourceStore(CatalogueStore):
             row = conn.execute(reads.INSTANCE, {"id": instance_id}).first()
         if row is None or project_id not in (None, row[1]):
             raise NotFound("instance", instance_id)
-        return rows.to_instance(row, self.version)
+        return self._instances([row])[0]
 
     def clusters(
         self, project_id: str | None, *, limit: int, marker: str | None = None, name: str | None = None
@@ -95,7 +95,7 @@ class ResourceStore(CatalogueStore):
         """Every instance that is not deleted."""
         with self._db.read() as conn:
             found = conn.execute(reads.ALL_INSTANCES).all()
-        return [rows.to_instance(row, self.version) for row in found]
+        return self._instances(found)
 
     def all_clusters(self) -> Sequence[Cluster]:
         """Every cluster that is not deleted, with members."""
@@ -191,7 +191,10 @@ class ResourceStore(CatalogueStore):
         return found[:limit], found[limit - 1][0] if limit else None
 
     def _cluster(self, row: Sequence[Any], members: Sequence[Sequence[Any]]) -> Cluster:
-        return rows.to_cluster(row, rows.to_members(members, self.version), self.version)
+        return self._with_versions(lambda versions: rows.to_cluster(row, rows.to_members(members, versions), versions))
+
+    def _instances(self, found: Sequence[Sequence[Any]]) -> list[Instance]:
+        return self._with_versions(lambda versions: [rows.to_instance(row, versions) for row in found])
 
 
 def set_task(conn: Connection, table: sa.Table, key: str, before: str, task: Task, **values: Any) -> None:

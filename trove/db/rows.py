@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,7 @@ from trove.domain.operations import Operation, OperationEvent, OperationStep
 from trove.domain.plans import Plan, Step, step_from_dict
 from trove.domain.states import ClusterTask, EngineStatus, InstanceTask, OperationStatus, StepStatus
 
-FindVersion = Callable[[str], DatastoreVersion]
+Versions = Mapping[str, DatastoreVersion]
 
 INSTANCE_TASKS = {task.name: task for task in InstanceTask.ALL}
 CLUSTER_TASKS = {task.name: task for task in ClusterTask.ALL}
@@ -133,14 +133,14 @@ def dump_optional(value: Any) -> str | None:
     return None if value is None else dump(value)
 
 
-def to_instance(row: Sequence[Any], version: FindVersion) -> Instance:
+def to_instance(row: Sequence[Any], versions: Versions) -> Instance:
     """Make an instance of a row of INSTANCE or INSTANCE_SUMMARY."""
     fault, configuration = row[14], row[15]
     return Instance(
         row[0],
         row[1],
         row[2],
-        version(row[3]),
+        versions[row[3]],
         row[4],
         row[5],
         row[6],
@@ -167,23 +167,23 @@ def _health(row: Sequence[Any]) -> Health:
     )
 
 
-def to_members(rows: Sequence[Sequence[Any]], version: FindVersion) -> tuple[Instance, ...]:
+def to_members(rows: Sequence[Sequence[Any]], versions: Versions) -> tuple[Instance, ...]:
     """Make the members of one cluster, in the order in which they were asked for."""
-    return tuple(to_instance(row, version) for row in sorted(rows, key=_age))
+    return tuple(to_instance(row, versions) for row in sorted(rows, key=_age))
 
 
 def _age(row: Sequence[Any]) -> tuple[Any, ...]:
     return (row[16], row[18], row[0])
 
 
-def to_cluster(row: Sequence[Any], members: tuple[Instance, ...], version: FindVersion) -> Cluster:
+def to_cluster(row: Sequence[Any], members: tuple[Instance, ...], versions: Versions) -> Cluster:
     """Make a cluster of a row that begins with CLUSTER."""
     options = row[9]
     return Cluster(
         id=row[0],
         project_id=row[1],
         name=row[2],
-        version=version(row[3]),
+        version=versions[row[3]],
         task=CLUSTER_TASKS[row[4]],
         members=members,
         endpoint_address=row[5],

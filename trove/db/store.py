@@ -19,7 +19,7 @@ DEFAULT_POOL = "127.88.0.0/16"
 
 
 class Store(ResourceStore, AddressStore, SecretStore, QuotaStore, JournalStore):
-    """All parts over one database; safe for threads, not for forks. `address_pool` is an IPv4 network."""
+    """All parts over one database; safe for threads. `address_pool` is an IPv4 network."""
 
     def __init__(self, database: Database, address_pool: str = DEFAULT_POOL) -> None:
         super().__init__(database)
