@@ -118,7 +118,7 @@ class Drive:
         except StaleGeneration:
             raise
         except Unavailable as error:
-            return Again(0.03, str(error))
+            return Again(0.03, f"{context.step.member_name or context.operation.resource_name}: waiting: {error}")
         except DriverError as error:
             return Failed(str(error))
         except TroveError as error:
