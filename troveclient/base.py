@@ -64,10 +64,10 @@ class Resource:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name in ("manager", "_info", "_loaded", "id"):
             raise AttributeError(name)
-        if not self.__dict__.get("_loaded", True):
+        if name not in self.__dict__ and not self.__dict__.get("_loaded", True):
             self.get()
-            if name in self.__dict__:
-                return self.__dict__[name]
+        if name in self.__dict__:
+            return self.__dict__[name]
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def get(self) -> None:
@@ -141,9 +141,7 @@ class Manager:
         if cache:
             cache.write(f"{value}\n")
 
-    def _list(
-        self, url: str, response_key: str, obj_class: Any = None, body: Any = None
-    ) -> list[Any]:
+    def _list(self, url: str, response_key: str, obj_class: Any = None, body: Any = None) -> list[Any]:
         if body:
             _resp, answer = self.api.client.post(url, body=body)
         else:
@@ -183,9 +181,7 @@ class Manager:
         _resp, body = self.api.client.get(url)
         return self.resource_class(self, body[response_key] if response_key else body, loaded=True)
 
-    def _create(
-        self, url: str, body: Any, response_key: str, return_raw: bool = False, **kwargs: Any
-    ) -> Any:
+    def _create(self, url: str, body: Any, response_key: str, return_raw: bool = False, **kwargs: Any) -> Any:
         _resp, answer = self.api.client.post(url, body=body)
         if return_raw:
             return answer[response_key]
@@ -242,8 +238,10 @@ class ManagerWithFind(Manager):
         return [
             item
             for item in self._everything(kwargs.get("name"))
-            if all(item._info.get(key) == value if hasattr(item, "_info") else
-                   getattr(item, key, None) == value for key, value in kwargs.items())
+            if all(
+                item._info.get(key) == value if hasattr(item, "_info") else getattr(item, key, None) == value
+                for key, value in kwargs.items()
+            )
         ]
 
     def _everything(self, name: Any = None) -> Iterator[Any]:

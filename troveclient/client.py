@@ -24,7 +24,7 @@ def get_version_map() -> dict[str, str]:
     return dict(VERSION_MAP)
 
 
-def Client(version: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N802 - a public name
+def Client(version: Any, *args: Any, **kwargs: Any) -> Any:
     """Make the client of an API version ("1.0" or 1); the other arguments go to its class."""
     return apiclient.BaseClient.get_class("database", version, get_version_map())(*args, **kwargs)
 
@@ -66,7 +66,7 @@ class TroveClientMixin:
         raise NotImplementedError
 
 
-class SessionClient(TroveClientMixin, adapter.LegacyJsonAdapter):  # type: ignore[misc]
+class SessionClient(TroveClientMixin, adapter.LegacyJsonAdapter):
     """Requests through a keystoneauth session, errors as our exceptions.
 
     The endpoint is resolved (so the login happens) when the object is made; raises EndpointNotFound without one.
@@ -260,10 +260,28 @@ class HTTPClient(TroveClientMixin):
             self._fetch_endpoints_from_auth(self.auth_url)
             self.auth_token = self.proxy_token
             return
+        if self.version != "v2.0" and not self.auth_url.endswith(("/v2.0", "/v3")) and self._v1_auth(self.auth_url):
+            return
         root = self.auth_url
         for suffix in ("/v2.0", "/v3"):
             root = root.removesuffix(suffix)
         self._v2_auth(f"{root}/v2.0")
+
+    def _v1_auth(self, url: str) -> bool:
+        """The oldest login: user and password as headers. False where nobody knows it."""
+        headers = {"X-Auth-User": self.user or "", "X-Auth-Key": self.password or ""}
+        if self.projectid:
+            headers["X-Auth-Project-Id"] = self.projectid
+        try:
+            resp, _body = self._login(url, "GET", headers=headers)
+        except exceptions.HttpError:
+            return False
+        token, address = resp.headers.get("x-auth-token"), resp.headers.get("x-server-management-url")
+        if not token or not (self.management_url or address):
+            return False
+        self.auth_token = token
+        self.management_url = self.management_url or address.rstrip("/")
+        return True
 
     def _v2_auth(self, url: str) -> None:
         auth: dict[str, Any] = {"passwordCredentials": {"username": self.user, "password": self.password}}

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from troveclient import exceptions, utils
 from troveclient.commands import model, output
@@ -66,7 +66,9 @@ def perform(row: Row, ctx: TroveContext, args: argparse.Namespace) -> int:
         print(output.table(("Property", "Value"), sorted(result.items())) if ctx.table else output.as_json(result))
         return 0
     definition = run.definition
-    columns = definition.admin_columns if ctx.admin else definition.trove_columns or definition.columns
+    columns = ctx.chosen_columns or (
+        definition.admin_columns if ctx.admin else definition.trove_columns or definition.columns
+    )
     # A command may know more columns than this shell always showed.
     rows = [tuple(item)[: len(columns)] for item in result]
     if ctx.table:
@@ -100,26 +102,59 @@ class OpenStackTroveShell:
         add("-h", "--help", action="store_true", help="Show this text.")
         add("--version", action="store_true", help="Show the version of the client.")
         add("--debug", action="store_true", default=bool(env("TROVECLIENT_DEBUG")), help="Show the requests.")
-        add("--service-type", metavar="<service-type>", default=env("OS_SERVICE_TYPE", "TROVE_SERVICE_TYPE"),
-            help="Service type in the catalogue (database).")
-        add("--service-name", metavar="<service-name>", default=env("TROVE_SERVICE_NAME"),
-            help="Service name in the catalogue.")
-        add("--bypass-url", metavar="<bypass-url>", default=env("TROVE_BYPASS_URL"),
-            help="Use this endpoint instead of the catalogue's.")
-        add("--database-service-name", metavar="<database-service-name>",
-            default=env("TROVE_DATABASE_SERVICE_NAME"), help="Database service name in the catalogue.")
-        add("--endpoint-type", metavar="<endpoint-type>",
+        add(
+            "--service-type",
+            metavar="<service-type>",
+            default=env("OS_SERVICE_TYPE", "TROVE_SERVICE_TYPE"),
+            help="Service type in the catalogue (database).",
+        )
+        add(
+            "--service-name",
+            metavar="<service-name>",
+            default=env("TROVE_SERVICE_NAME"),
+            help="Service name in the catalogue.",
+        )
+        add(
+            "--bypass-url",
+            metavar="<bypass-url>",
+            default=env("TROVE_BYPASS_URL"),
+            help="Use this endpoint instead of the catalogue's.",
+        )
+        add(
+            "--database-service-name",
+            metavar="<database-service-name>",
+            default=env("TROVE_DATABASE_SERVICE_NAME"),
+            help="Database service name in the catalogue.",
+        )
+        add(
+            "--endpoint-type",
+            metavar="<endpoint-type>",
             default=env("TROVE_ENDPOINT_TYPE", "OS_ENDPOINT_TYPE", default=DEFAULT_TROVE_ENDPOINT_TYPE),
-            help="publicURL, internalURL or adminURL.")
-        add("--os-database-api-version", metavar="<database-api-ver>",
-            default=env("OS_DATABASE_API_VERSION", default=DEFAULT_OS_DATABASE_API_VERSION), help="1.0.")
+            help="publicURL, internalURL or adminURL.",
+        )
+        add(
+            "--os-database-api-version",
+            metavar="<database-api-ver>",
+            default=env("OS_DATABASE_API_VERSION", default=DEFAULT_OS_DATABASE_API_VERSION),
+            help="1.0.",
+        )
         add("--retries", metavar="<retries>", type=model.whole, default=0, help="How often to try a request again.")
-        add("--json", "--os-json-output", dest="json", action="store_true", default=bool(env("OS_JSON_OUTPUT")),
-            help="Print JSON instead of tables.")
+        add(
+            "--json",
+            "--os-json-output",
+            dest="json",
+            action="store_true",
+            default=bool(env("OS_JSON_OUTPUT")),
+            help="Print JSON instead of tables.",
+        )
         add("--os-cloud", metavar="<cloud>", default=env("OS_CLOUD"), help="Name of a cloud in clouds.yaml.")
         add("--os-region-name", metavar="<region-name>", default=env("OS_REGION_NAME"), help="Region to use.")
-        add("--os-auth-token", metavar="<auth-token>", default=env("OS_AUTH_TOKEN"),
-            help="Use this token instead of a password.")
+        add(
+            "--os-auth-token",
+            metavar="<auth-token>",
+            default=env("OS_AUTH_TOKEN"),
+            help="Use this token instead of a password.",
+        )
         if "osprofiler" in sys.modules or env("OS_PROFILE_HMACKEY"):
             add("--profile", metavar="<hmac-key>", default=env("OS_PROFILE_HMACKEY"), help="Trace with this key.")
         if login:
@@ -133,7 +168,7 @@ class OpenStackTroveShell:
 
         loading.register_session_argparse_arguments(parser)
         # These three of keystoneauth's are ours already under the same names.
-        loading.register_auth_argparse_arguments(_Without(parser), list(argv), default="password")
+        loading.register_auth_argparse_arguments(cast(Any, _Without(parser)), list(argv), default="password")
         for action in list(parser._actions):
             # Old scripts spell options with underscores.
             for name in action.option_strings:
@@ -150,10 +185,10 @@ class OpenStackTroveShell:
             parser = _Parser(prog=f"trove {name}", description=row.help)
             model.add_arguments(parser, definition)
             return parser
-        function = self._extension_commands().get(name)
-        if function is not None:
-            parser = _Parser(prog=f"trove {name}", description=(function.__doc__ or "").strip())
-            for names, options in getattr(function, "arguments", []):
+        added = self._extension_commands().get(name)
+        if added is not None:
+            parser = _Parser(prog=f"trove {name}", description=(added.__doc__ or "").strip())
+            for names, options in getattr(added, "arguments", []):
                 parser.add_argument(*names, **options)
             return parser
         raise exceptions.CommandError(f"{name!r} is not a valid subcommand.{_similar(name)}")
@@ -266,16 +301,26 @@ class OpenStackTroveShell:
         version = args.os_database_api_version
         if args.os_auth_token and args.bypass_url:
             made = client.Client(
-                version, getattr(args, "os_username", None), None, bypass_url=args.bypass_url,
-                insecure=args.insecure, cacert=args.os_cacert, timeout=args.timeout,
-                http_log_debug=args.debug, database_service_name=args.database_service_name or None, **common,
+                version,
+                getattr(args, "os_username", None),
+                None,
+                bypass_url=args.bypass_url,
+                insecure=args.insecure,
+                cacert=args.os_cacert,
+                timeout=args.timeout,
+                http_log_debug=args.debug,
+                database_service_name=args.database_service_name or None,
+                **common,
             )
             made.client.auth_token = args.os_auth_token
             return made
         session = self._cloud_session(args) if args.os_cloud else self._session(args)
         made = client.Client(
-            version, session=session, endpoint_override=args.bypass_url or None,
-            database_service_name=args.database_service_name or None, **common,
+            version,
+            session=session,
+            endpoint_override=args.bypass_url or None,
+            database_service_name=args.database_service_name or None,
+            **common,
         )
         if not args.bypass_url and args.os_auth_type not in ("none", "http_basic"):
             made.get_database_api_version_from_endpoint()
@@ -307,7 +352,7 @@ class OpenStackTroveShell:
         if not args.os_auth_url:
             raise exceptions.CommandError(NO_AUTH_URL)
         names = ("project_id", "project_name", "project_domain_id", "project_domain_name")
-        scope = {name: getattr(args, f"os_{name}", None) for name in names}
+        scope: dict[str, Any] = {name: getattr(args, f"os_{name}", None) for name in names}
         return identity.Token(args.os_auth_url, token=args.os_auth_token, **scope)
 
     @staticmethod
@@ -347,8 +392,10 @@ class OpenStackTroveShell:
         if sys.stdout.isatty():
             lines.update({key: (fn.__doc__ or "").strip() for key, fn in self._extension_commands().items()})
         print(body.rstrip())
-        print("\nlogin options:\n  --os-auth-type, --os-auth-url, --os-username, --os-password, --os-project-name, … as"
-              "\n  keystoneauth knows them, each also as environment variable OS_…; or --os-cloud.")
+        print(
+            "\nlogin options:\n  --os-auth-type, --os-auth-url, --os-username, --os-password, --os-project-name, … as"
+            "\n  keystoneauth knows them, each also as environment variable OS_…; or --os-cloud."
+        )
         print("\ncommands:")
         width = max(len(key) for key in lines)
         for key in sorted(lines):
@@ -368,8 +415,11 @@ class OpenStackTroveShell:
         print(" ".join([*sorted(words), *sorted(options)]))
         return 0
 
-    do_help = help
-    do_bash_completion = completion
+    def do_bash_completion(self, _args: Any = None) -> int:
+        return self.completion()
+
+    def do_help(self, args: Any) -> int:
+        return self.help(getattr(args, "command", None))
 
 
 class _Without:

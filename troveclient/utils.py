@@ -60,7 +60,7 @@ def unauthenticated(func: Any) -> Any:
 
 
 def isunauthenticated(func: Any) -> bool:
-    return getattr(func, "unauthenticated", False)
+    return bool(getattr(func, "unauthenticated", False))
 
 
 def service_type(stype: str) -> Callable[[Any], Any]:
@@ -102,7 +102,7 @@ def is_uuid_like(value: Any) -> bool:
 
 def is_admin(client: Any) -> bool:
     """Whether the login has the role `admin`, as far as the client can tell."""
-    http = getattr(client, "client", None)
+    http: Any = getattr(client, "client", None)
     try:
         auth = http.auth or http.session.auth
         roles = auth.get_access(http.session).role_names
@@ -115,10 +115,12 @@ def encode_data(data: bytes | bytearray | str) -> str:
     """Bytes (or text, a byte per character where that is possible) as base64 text."""
     if isinstance(data, str):
         try:
-            data = data.encode("latin-1")
+            raw = data.encode("latin-1")
         except UnicodeEncodeError:
-            data = data.encode("utf-8")
-    return base64.b64encode(data).decode("ascii")
+            raw = data.encode("utf-8")
+    else:
+        raw = bytes(data)
+    return base64.b64encode(raw).decode("ascii")
 
 
 def decode_data(data: str | bytes) -> bytes:
@@ -199,8 +201,7 @@ def get_project_id(identity: Any, value: str) -> str:
         return value
 
 
-def do_action_on_many(action: Callable[[Any], Any], resources: Sequence[Any], success_msg: str,
-                      error_msg: str) -> None:
+def do_action_on_many(action: Callable[[Any], Any], resources: Sequence[Any], success_msg: str, error_msg: str) -> None:
     """Do something to each of several things; go on after a failure, and fail at the end."""
     failed = False
     for resource in resources:
@@ -244,7 +245,7 @@ def print_list(
             else:
                 row.append(getattr(obj, field, getattr(obj, key, "")))
         rows.append(row)
-    if order_by in fields:
+    if order_by is not None and order_by in fields:
         at = list(fields).index(order_by)
         rows.sort(key=lambda row: str(row[at]))
     names = [labels.get(field, field.replace("_", " ").title() if field.islower() else field) for field in fields]

@@ -6,13 +6,37 @@ from typing import Any
 
 from troveclient import exceptions
 from troveclient.commands import instance_options, plans, waiting
-from troveclient.commands.model import CLUSTER, LIMIT, MARKER, UPGRADE, WAIT, Context, arg, define, follow
-from troveclient.commands.shapes import cluster, flavor_id, pick
+from troveclient.commands.model import (
+    CLUSTER,
+    LIMIT,
+    MARKER,
+    UPGRADE,
+    WAIT,
+    Context,
+    arg,
+    define,
+    flag,
+    follow,
+    positive,
+)
+from troveclient.commands.shapes import cluster, flavor_id, instance, pick
 
-MEMBERS = arg("--instance", metavar=instance_options.INSTANCE_METAVAR, action="append", dest="instances",
-              default=None, help=instance_options.INSTANCE_HELP)
-MORE_MEMBERS = arg("--instance", metavar=instance_options.INSTANCE_METAVAR, action="append", dest="instances",
-                   default=None, help=instance_options.GROW_HELP)
+MEMBERS = arg(
+    "--instance",
+    metavar=instance_options.INSTANCE_METAVAR,
+    action="append",
+    dest="instances",
+    default=None,
+    help=instance_options.INSTANCE_HELP,
+)
+MORE_MEMBERS = arg(
+    "--instance",
+    metavar=instance_options.INSTANCE_METAVAR,
+    action="append",
+    dest="instances",
+    default=None,
+    help=instance_options.GROW_HELP,
+)
 
 
 @define(LIMIT, MARKER, columns=("ID", "Name", "Datastore", "Datastore Version", "Task Name"))
@@ -25,7 +49,8 @@ def list_clusters(ctx: Any, a: Any) -> Any:
 
 @define(CLUSTER)
 def show_cluster(ctx: Any, a: Any) -> Any:
-    return cluster(ctx.find(ctx.client.clusters, a.cluster))
+    kind, found = or_instance(ctx, a.cluster)
+    return cluster(found) if kind == "cluster" else instance(found)
 
 
 @define(
@@ -33,16 +58,37 @@ def show_cluster(ctx: Any, a: Any) -> Any:
     arg("datastore", metavar="<datastore>", help="Name or ID of the datastore."),
     arg("datastore_version", metavar="<datastore_version>", help="Name or ID of the datastore version."),
     MEMBERS,
-    arg("--locality", metavar="<policy>", choices=("affinity", "anti-affinity"), default=None,
-        help="Put the members together (affinity) or apart (anti-affinity)."),
-    arg("--extended-properties", "--extended_properties", metavar=instance_options.EXT_PROPS_METAVAR,
-        default=None, help=instance_options.EXT_PROPS_HELP),
-    arg("--configuration", metavar="<configuration>", default=None,
-        help="ID of the configuration group to attach."),
-    arg("--user", metavar="<name:password[:database]>", action="append", dest="users", default=None,
-        help="Create this database user, with access to the database (repeat; where the server offers it)."),
-    arg("--database", metavar="<name>", action="append", dest="databases", default=None,
-        help="Create this database (repeat; where the server offers it)."),
+    arg(
+        "--locality",
+        metavar="<policy>",
+        choices=("affinity", "anti-affinity"),
+        default=None,
+        help="Put the members together (affinity) or apart (anti-affinity).",
+    ),
+    arg(
+        "--extended-properties",
+        "--extended_properties",
+        metavar=instance_options.EXT_PROPS_METAVAR,
+        default=None,
+        help=instance_options.EXT_PROPS_HELP,
+    ),
+    arg("--configuration", metavar="<configuration>", default=None, help="ID of the configuration group to attach."),
+    arg(
+        "--user",
+        metavar="<name:password[:database]>",
+        action="append",
+        dest="users",
+        default=None,
+        help="Create this database user, with access to the database (repeat; where the server offers it).",
+    ),
+    arg(
+        "--database",
+        metavar="<name>",
+        action="append",
+        dest="databases",
+        default=None,
+        help="Create this database (repeat; where the server offers it).",
+    ),
     *WAIT,
 )
 def create_cluster(ctx: Any, a: Any) -> Any:
@@ -55,9 +101,7 @@ def create_cluster(ctx: Any, a: Any) -> Any:
         extra["users"] = users
     if databases:
         extra["databases"] = databases
-    properties = (
-        instance_options.extended_properties(a.extended_properties) if a.extended_properties else None
-    )
+    properties = instance_options.extended_properties(a.extended_properties) if a.extended_properties else None
     made = ctx.client.clusters.create(
         a.name,
         a.datastore,
@@ -96,10 +140,8 @@ def or_instance(ctx: Any, value: str) -> tuple[str, Any]:
     """
     try:
         return "cluster", ctx.find(ctx.client.clusters, value)
-    except (exceptions.NotFound, exceptions.CommandError) as error:
-        first = error
     except Exception as error:
-        if type(error).__name__ != "CommandError":
+        if not isinstance(error, exceptions.NotFound) and type(error).__name__ != "CommandError":
             raise
         first = error
     if "More than one" in str(first):
@@ -150,7 +192,8 @@ def _missing(error: Exception) -> bool:
 def force_delete(ctx: Any, a: Any) -> None:
     try:
         target = ctx.ref(ctx.client.clusters, a.cluster)
-        ctx.client.clusters.force_delete(target)
+        ctx.client.clusters.reset_status(target)
+        ctx.client.clusters.delete(target)
     except Exception as error:
         raise exceptions.CommandError(f"Failed to delete cluster {a.cluster}: {error}") from error
     if ctx.shell == "trove":
@@ -168,10 +211,15 @@ def list_instances(ctx: Any, a: Any) -> Any:
     rows = []
     for member in ctx.find(ctx.client.clusters, a.cluster)._info.get("instances") or []:
         volume = pick(member, "volume")
-        rows.append((
-            member["id"], member["name"], flavor_id(member),
-            volume.get("size", "") if isinstance(volume, dict) else "", pick(member, "status"),
-        ))
+        rows.append(
+            (
+                member["id"],
+                member["name"],
+                flavor_id(member),
+                volume.get("size", "") if isinstance(volume, dict) else "",
+                pick(member, "status"),
+            )
+        )
     return rows
 
 
@@ -190,8 +238,7 @@ def grow(ctx: Any, a: Any) -> None:
 )
 def shrink(ctx: Any, a: Any) -> None:
     target = ctx.ref(ctx.client.clusters, a.cluster)
-    members = [{"id": getattr(ref, "id", ref)} for ref in
-               (ctx.ref(ctx.client.instances, value) for value in a.instances)]
+    members = [{"id": ctx.ref(ctx.client.instances, value)} for value in a.instances]
     ctx.client.clusters.shrink(target, members)
     waiting.after(ctx, a, "cluster", target)
 
@@ -237,3 +284,96 @@ def upgrade(ctx: Any, a: Any) -> int | None:
         return show_plan(ctx, result)
     waiting.after(ctx, a, "cluster", target)
     return None
+
+
+@define(
+    CLUSTER,
+    arg("--name", metavar="<name>", default=None, help="New name."),
+    arg(
+        "--configuration",
+        metavar="<configuration>",
+        default=None,
+        help="Name or ID of a configuration group to attach.",
+    ),
+    flag(
+        "--remove-configuration",
+        "--remove_configuration",
+        dest="remove_configuration",
+        help="Detach the configuration group.",
+    ),
+    flag(
+        "--detach-replica-source",
+        "--detach_replica_source",
+        dest="detach_replica_source",
+        help="Only where the name is an instance's: make the replica an instance of its own.",
+    ),
+    arg(
+        "--is-public",
+        dest="public",
+        action="store_const",
+        const=True,
+        default=None,
+        group="public",
+        help="Only where the name is an instance's: it can be reached from outside.",
+    ),
+    arg(
+        "--is-private",
+        dest="public",
+        action="store_const",
+        const=False,
+        default=None,
+        group="public",
+        help="Only where the name is an instance's: it can be reached from its network only.",
+    ),
+    arg(
+        "--allowed-cidr",
+        metavar="<cidr>",
+        dest="allowed_cidrs",
+        action="append",
+        default=None,
+        help="Only where the name is an instance's: addresses from which it can be reached (repeat).",
+    ),
+)
+def set_cluster(ctx: Any, a: Any) -> None:
+    from troveclient.commands.instances import apply_update
+
+    kind, found = or_instance(ctx, a.cluster)
+    if kind == "instance":
+        apply_update(ctx, found.id, a)
+        return
+    if a.detach_replica_source or a.public is not None or a.allowed_cidrs:
+        raise exceptions.CommandError(f"{a.cluster} is a cluster: only name and configuration can be set.")
+    if a.configuration and a.remove_configuration:
+        raise exceptions.CommandError("--configuration and --remove-configuration contradict each other.")
+    if not (a.name or a.configuration or a.remove_configuration):
+        raise exceptions.CommandError("Nothing to change. Give at least one option (see --help).")
+    if a.name:
+        ctx.client.clusters.rename(found.id, a.name)
+    if a.configuration:
+        group = ctx.ref(ctx.client.configurations, a.configuration)
+        ctx.client.clusters.configuration_attach(found.id, group)
+    if a.remove_configuration:
+        ctx.client.clusters.configuration_detach(found.id)
+
+
+@define(CLUSTER, arg("flavor", metavar="<flavor>", help="Name or ID of the new flavor."), *WAIT)
+def resize_flavor(ctx: Any, a: Any) -> None:
+    target = ctx.ref(ctx.client.clusters, a.cluster)
+    ctx.client.clusters.resize_instance(target, ctx.ref(ctx.client.flavors, a.flavor))
+    waiting.after(ctx, a, "cluster", target)
+
+
+@define(CLUSTER, arg("size", metavar="<size>", type=positive, help="New size of each member's volume in GB."), *WAIT)
+def resize_volume(ctx: Any, a: Any) -> None:
+    target = ctx.ref(ctx.client.clusters, a.cluster)
+    ctx.client.clusters.resize_volume(target, a.size)
+    waiting.after(ctx, a, "cluster", target)
+
+
+@define(CLUSTER, columns=("instance_name", "Module Name", "Module Type", "md5", "created", "updated"))
+def list_modules(ctx: Any, a: Any) -> Any:
+    rows = []
+    for member in ctx.find(ctx.client.clusters, a.cluster)._info.get("instances") or []:
+        for module in ctx.client.instances.modules(member["id"]):
+            rows.append((member["name"], module.name, module.type, module.md5, module.created, module.updated))
+    return rows

@@ -5,19 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from troveclient import exceptions, utils
-from troveclient.commands.model import arg, define, flag
+from troveclient.commands.model import arg, define, everything, flag
 from troveclient.commands.shapes import record
 
 DATASTORE = arg("datastore", metavar="<datastore>", help="ID or name of the datastore.")
-VERSION = arg("datastore_version", metavar="<datastore_version>",
-              help="ID or name of the datastore version; a name needs --datastore.")
-OF_DATASTORE = arg("--datastore", metavar="<datastore>", default=None,
-                   help="ID or name of the datastore; needed when the version is given by name.")
+VERSION = arg(
+    "datastore_version",
+    metavar="<datastore_version>",
+    help="ID or name of the datastore version; a name needs --datastore.",
+)
+OF_DATASTORE = arg(
+    "--datastore",
+    metavar="<datastore>",
+    default=None,
+    help="ID or name of the datastore; needed when the version is given by name.",
+)
 
 
 @define(columns=("ID", "Name"))
 def list_datastores(ctx: Any, a: Any) -> Any:
-    return [(item.id, item.name) for item in ctx.client.datastores.list()]
+    return [(item.id, item.name) for item in everything(ctx.client.datastores.list)]
 
 
 @define(DATASTORE)
@@ -35,7 +42,7 @@ def show_datastore(ctx: Any, a: Any) -> Any:
 
 @define(DATASTORE, columns=("ID", "Name", "Version"), trove_columns=("ID", "Name"))
 def list_versions(ctx: Any, a: Any) -> Any:
-    found = ctx.client.datastore_versions.list(a.datastore)
+    found = everything(ctx.client.datastore_versions.list, a.datastore)
     return [(item.id, item.name, item._info.get("version", "")) for item in found]
 
 
@@ -108,14 +115,42 @@ def create_version(ctx: Any, a: Any) -> None:
     arg("--registry-ext", metavar="<registry_ext>", default=None, help="Extension for the datastore registry."),
     arg("--repl-strategy", metavar="<repl_strategy>", default=None, help="Extension for the replication strategy."),
     arg("--version-name", metavar="<version_name>", default=None, help="New name of the version."),
-    arg("--enable", dest="enable", action="store_const", const="true", default=None, group="enable",
-        help="Users may choose the version."),
-    arg("--disable", dest="enable", action="store_const", const="false", default=None, group="enable",
-        help="Users may not choose the version."),
-    arg("--default", dest="is_default", action="store_const", const="true", default=None, group="default",
-        help="Make it the default version of its datastore."),
-    arg("--non-default", dest="is_default", action="store_const", const="false", default=None, group="default",
-        help="It is not the default version of its datastore."),
+    arg(
+        "--enable",
+        dest="enable",
+        action="store_const",
+        const="true",
+        default=None,
+        group="enable",
+        help="Users may choose the version.",
+    ),
+    arg(
+        "--disable",
+        dest="enable",
+        action="store_const",
+        const="false",
+        default=None,
+        group="enable",
+        help="Users may not choose the version.",
+    ),
+    arg(
+        "--default",
+        dest="is_default",
+        action="store_const",
+        const="true",
+        default=None,
+        group="default",
+        help="Make it the default version of its datastore.",
+    ),
+    arg(
+        "--non-default",
+        dest="is_default",
+        action="store_const",
+        const="false",
+        default=None,
+        group="default",
+        help="It is not the default version of its datastore.",
+    ),
 )
 def set_version(ctx: Any, a: Any) -> None:
     ctx.client.mgmt_ds_versions.edit(

@@ -10,10 +10,20 @@ from troveclient.commands.model import arg, define
 from troveclient.commands.shapes import flavor, pick, record
 
 OF_VERSION = (
-    arg("--datastore-type", "--datastore_type", metavar="<datastore_type>", default=None,
-        help="Only what fits a version of this datastore (name or ID); needs --datastore-version-id."),
-    arg("--datastore-version-id", "--datastore_version_id", metavar="<datastore_version_id>", default=None,
-        help="Only what fits this datastore version (ID); needs --datastore-type."),
+    arg(
+        "--datastore-type",
+        "--datastore_type",
+        metavar="<datastore_type>",
+        default=None,
+        help="Only what fits a version of this datastore (name or ID); needs --datastore-version-id.",
+    ),
+    arg(
+        "--datastore-version-id",
+        "--datastore_version_id",
+        metavar="<datastore_version_id>",
+        default=None,
+        help="Only what fits this datastore version (ID); needs --datastore-type.",
+    ),
 )
 
 
@@ -28,14 +38,16 @@ def _both_or_none(a: Any) -> bool:
 def list_flavors(ctx: Any, a: Any) -> Any:
     manager = ctx.client.flavors
     if _both_or_none(a):
-        found = manager.list_datastore_version_associated_flavors(a.datastore_type, a.datastore_version_id)
+        found = manager.list_datastore_version_associated_flavors(
+            datastore=a.datastore_type, version_id=a.datastore_version_id
+        )
     else:
         found = manager.list()
     rows = [
         (item.id, item.name, item.ram, pick(item, "vcpus"), pick(item, "disk"), pick(item, "ephemeral"))
         for item in found
     ]
-    return sorted(rows, key=lambda row: (row[2] if isinstance(row[2], int) else 0)) if ctx.shell == "trove" else rows
+    return sorted(rows, key=lambda row: row[2] if isinstance(row[2], int) else 0) if ctx.shell == "trove" else rows
 
 
 @define(arg("flavor", metavar="<flavor>", help="Name or ID of the flavor."))
@@ -47,7 +59,9 @@ def show_flavor(ctx: Any, a: Any) -> Any:
 def list_volume_types(ctx: Any, a: Any) -> Any:
     manager = ctx.client.volume_types
     if _both_or_none(a):
-        found = manager.list_datastore_version_associated_volume_types(a.datastore_type, a.datastore_version_id)
+        found = manager.list_datastore_version_associated_volume_types(
+            datastore=a.datastore_type, version_id=a.datastore_version_id
+        )
     else:
         found = manager.list()
     return [(item.id, item.name, pick(item, "is_public"), pick(item, "description")) for item in found]

@@ -20,9 +20,7 @@ INSTANCE_HELP = (
 )
 GROW_HELP = f"{INSTANCE_HELP} Also name=<name> and related_to=<member>."
 
-_CREATE_KEYS = frozenset(
-    ("flavor", "volume", "volume_type", "nic", "availability_zone", "module", "type", "region")
-)
+_CREATE_KEYS = frozenset(("flavor", "volume", "volume_type", "nic", "availability_zone", "module", "type", "region"))
 _GROW_KEYS = _CREATE_KEYS | {"name", "related_to"}
 _REPEATABLE = frozenset(("nic", "module", "type"))
 _NIC_KEYS = {
@@ -50,7 +48,7 @@ def pairs(text: str, what: str) -> list[tuple[str, str]]:
             close = text.find(text[at], at + 1)
             if close < 0:
                 raise exceptions.ValidationError(f"{what}: the quote {text[at]} of {key!r} is not closed in {text!r}.")
-            value, at = text[at + 1:close], close + 1
+            value, at = text[at + 1 : close], close + 1
             if at < end and text[at] != ",":
                 raise exceptions.ValidationError(f"{what}: a comma is missing before {text[at:]!r} in {text!r}.")
         else:

@@ -23,8 +23,17 @@ from troveclient.commands.model import (
 from troveclient.commands.shapes import instance, instance_row
 
 COLUMNS = (
-    "ID", "Name", "Datastore", "Datastore Version", "Status", "Operating Status", "Public", "Addresses",
-    "Flavor ID", "Size", "Role",
+    "ID",
+    "Name",
+    "Datastore",
+    "Datastore Version",
+    "Status",
+    "Operating Status",
+    "Public",
+    "Addresses",
+    "Flavor ID",
+    "Size",
+    "Role",
 )
 TROVE_COLUMNS = ("ID", "Name", "Datastore", "Datastore Version", "Status", "Flavor ID", "Size", "Region")
 INSTANCES = arg("instance", metavar="<instance>", nargs="+", help="Name or ID of the instance; several may be given.")
@@ -36,13 +45,24 @@ def trove_row(item: Any) -> tuple[Any, ...]:
 
 
 @define(
-    LIMIT, MARKER,
-    flag("--include-clustered", "--include_clustered", dest="include_clustered",
-         help="Show the members of clusters too."),
+    LIMIT,
+    MARKER,
+    flag(
+        "--include-clustered",
+        "--include_clustered",
+        dest="include_clustered",
+        help="Show the members of clusters too.",
+    ),
     flag("--all-projects", help="Show the instances of every project (administrators)."),
-    arg("--project-id", metavar="<project>", default=None,
-        help="Show the instances of this project (administrators)."),
-    columns=COLUMNS, admin_columns=(*COLUMNS, "Server ID", "Tenant ID"), trove_columns=TROVE_COLUMNS,
+    arg(
+        "--project-id",
+        metavar="<project>",
+        default=None,
+        help="Show the instances of this project (administrators).",
+    ),
+    columns=COLUMNS,
+    admin_columns=(*COLUMNS, "Server ID", "Tenant ID"),
+    trove_columns=TROVE_COLUMNS,
 )
 def list_instances(ctx: Any, a: Any) -> Any:
     query: dict[str, Any] = {"include_clustered": a.include_clustered}
@@ -62,42 +82,129 @@ def show_instance(ctx: Any, a: Any) -> Any:
     return instance(ctx.find(ctx.client.instances, a.instance))
 
 
-@define(
-    arg("name", metavar="<name>", help="Name of the instance."),
-    arg("flavor_word", metavar="<flavor>", nargs="?", default=None,
-        help="Name or ID of the flavor (or --flavor)."),
-    arg("--flavor", metavar="<flavor>", default=None,
-        help="Name or ID of the flavor; needed unless a replica is made."),
-    arg("--size", metavar="<size>", type=whole, default=None, help="Size of the volume in GB."),
-    arg("--volume-type", "--volume_type", metavar="<volume_type>", default=None, help="Type of the volume."),
-    arg("--databases", metavar="<database>", nargs="+", default=[], help="Create these databases."),
-    arg("--users", metavar="<user:password>", nargs="+", default=[],
-        help="Create these users; each may use the databases of --databases."),
-    arg("--backup", metavar="<backup>", default=None, help="Name or ID of a backup to restore."),
-    arg("--availability-zone", "--availability_zone", metavar="<availability_zone>", default=None,
-        help="Zone to put it in."),
-    arg("--datastore", metavar="<datastore>", default=None, help="Name or ID of the datastore."),
-    arg("--datastore-version", "--datastore_version", metavar="<datastore_version>", default=None,
-        help="Name or ID of the datastore version."),
-    arg("--datastore-version-number", metavar="<datastore_version_number>", default=None,
-        help="Number of the datastore version, when several have the same name."),
-    arg("--nic", metavar="<net-id=<id>,subnet-id=<id>,ip-address=<address>>", dest="nics", default=None,
-        help="Network interface; subnet and address may be left out."),
-    arg("--configuration", metavar="<configuration>", default=None, help="ID of a configuration group to attach."),
-    arg("--replica-of", "--replica_of", metavar="<source_instance>", default=None,
-        help="Name or ID of the instance to replicate."),
-    arg("--replica-count", "--replica_count", metavar="<count>", type=positive, default=None,
-        help="Number of replicas to make (1)."),
-    arg("--module", metavar="<module>", dest="modules", action="append", default=[],
-        help="Name or ID of a module to apply (repeat)."),
-    arg("--locality", metavar="<policy>", choices=("affinity", "anti-affinity"), default=None,
-        help="Put replicas together with the instance (affinity) or apart (anti-affinity)."),
-    arg("--region", metavar="<region>", default=None, help="==SUPPRESS=="),
-    flag("--is-public", help="The service can be reached from outside."),
-    arg("--allowed-cidr", metavar="<cidr>", dest="allowed_cidrs", action="append", default=None,
-        help="Addresses from which the service can be reached (repeat); everywhere when not given."),
-    *WAIT,
+NIC = arg(
+    "--nic",
+    metavar="<net-id=<id>,subnet-id=<id>,ip-address=<address>>",
+    dest="nics",
+    default=None,
+    help="Network interface; subnet and address may be left out.",
 )
+NICS = arg(
+    "--nic",
+    metavar="<net-id=<id>,v4-fixed-ip=<address>,port-id=<id>>",
+    dest="nics",
+    action="append",
+    default=None,
+    help="Network interface, with exactly one of net-id and port-id (repeat).",
+)
+
+
+def _create_args(nic: Any) -> tuple[Any, ...]:
+    return (
+        arg("name", metavar="<name>", help="Name of the instance."),
+        arg(
+            "flavor_word",
+            metavar="<flavor>",
+            nargs="?",
+            default=None,
+            help="Name or ID of the flavor (or --flavor).",
+        ),
+        arg(
+            "--flavor",
+            metavar="<flavor>",
+            default=None,
+            help="Name or ID of the flavor; needed unless a replica is made.",
+        ),
+        arg("--size", metavar="<size>", type=whole, default=None, help="Size of the volume in GB."),
+        arg(
+            "--volume-type",
+            "--volume_type",
+            metavar="<volume_type>",
+            default=None,
+            help="Type of the volume.",
+        ),
+        arg("--databases", metavar="<database>", nargs="+", default=[], help="Create these databases."),
+        arg(
+            "--users",
+            metavar="<user:password>",
+            nargs="+",
+            default=[],
+            help="Create these users; each may use the databases of --databases.",
+        ),
+        arg("--backup", metavar="<backup>", default=None, help="Name or ID of a backup to restore."),
+        arg(
+            "--availability-zone",
+            "--availability_zone",
+            metavar="<availability_zone>",
+            default=None,
+            help="Zone to put it in.",
+        ),
+        arg("--datastore", metavar="<datastore>", default=None, help="Name or ID of the datastore."),
+        arg(
+            "--datastore-version",
+            "--datastore_version",
+            metavar="<datastore_version>",
+            default=None,
+            help="Name or ID of the datastore version.",
+        ),
+        arg(
+            "--datastore-version-number",
+            metavar="<datastore_version_number>",
+            default=None,
+            help="Number of the datastore version, when several have the same name.",
+        ),
+        nic,
+        arg(
+            "--configuration",
+            metavar="<configuration>",
+            default=None,
+            help="ID of a configuration group to attach.",
+        ),
+        arg(
+            "--replica-of",
+            "--replica_of",
+            metavar="<source_instance>",
+            default=None,
+            help="Name or ID of the instance to replicate.",
+        ),
+        arg(
+            "--replica-count",
+            "--replica_count",
+            metavar="<count>",
+            type=positive,
+            default=None,
+            help="Number of replicas to make (1).",
+        ),
+        arg(
+            "--module",
+            metavar="<module>",
+            dest="modules",
+            action="append",
+            default=[],
+            help="Name or ID of a module to apply (repeat).",
+        ),
+        arg(
+            "--locality",
+            metavar="<policy>",
+            choices=("affinity", "anti-affinity"),
+            default=None,
+            help="Put replicas together with the instance (affinity) or apart (anti-affinity).",
+        ),
+        arg("--region", metavar="<region>", default=None, help="==SUPPRESS=="),
+        flag("--is-public", help="The service can be reached from outside."),
+        arg(
+            "--allowed-cidr",
+            metavar="<cidr>",
+            dest="allowed_cidrs",
+            action="append",
+            default=None,
+            help="Addresses from which the service can be reached (repeat); everywhere when not given.",
+        ),
+        *WAIT,
+    )
+
+
+@define(*_create_args(NIC))
 def create_instance(ctx: Any, a: Any) -> Any:
     client = ctx.client
     flavor = a.flavor or a.flavor_word
@@ -117,9 +224,7 @@ def create_instance(ctx: Any, a: Any) -> Any:
         raise exceptions.CommandError("A flavor is needed: --flavor <name or ID> (see the flavor list).")
     volume: dict[str, Any] | None = None
     if a.size:
-        volume = {"size": a.size}
-        if a.volume_type:
-            volume["type"] = a.volume_type
+        volume = {"size": a.size, "type": a.volume_type}
     databases = [{"name": name} for name in a.databases]
     access: dict[str, Any] = {"is_public": True} if a.is_public else {"is_public": False}
     if a.allowed_cidrs:
@@ -128,7 +233,9 @@ def create_instance(ctx: Any, a: Any) -> Any:
     if a.nics:
         given = [a.nics] if isinstance(a.nics, str) else a.nics
         nics = [instance_options.nic(text) for text in given]
-    restore = {"backupRef": getattr(ref, "id", ref)} if a.backup and (ref := ctx.ref(client.backups, a.backup)) else None
+    restore = (
+        {"backupRef": getattr(ref, "id", ref)} if a.backup and (ref := ctx.ref(client.backups, a.backup)) else None
+    )
     made = client.instances.create(
         a.name,
         flavor_id=ctx.ref(client.flavors, flavor) if flavor else None,
@@ -144,7 +251,7 @@ def create_instance(ctx: Any, a: Any) -> Any:
         configuration=a.configuration,
         replica_of=replica_of,
         replica_count=count,
-        modules=[getattr(ref, "id", ref) for ref in (ctx.ref(client.modules, name) for name in a.modules)],
+        modules=[ctx.ref(client.modules, name) for name in a.modules],
         locality=a.locality,
         region_name=a.region,
         access=access,
@@ -155,7 +262,17 @@ def create_instance(ctx: Any, a: Any) -> Any:
     return instance(made)
 
 
-@define(INSTANCES, flag("--force", help="Reset the status first, so that nothing keeps it from being deleted."), *WAIT)
+@define(*_create_args(NICS))
+def create_with_nics(ctx: Any, a: Any) -> Any:
+    """The older form: several interfaces."""
+    return create_instance(ctx, a)
+
+
+@define(
+    INSTANCES,
+    flag("--force", help="Reset the status first, so that nothing keeps it from being deleted."),
+    *WAIT,
+)
 def delete_instance(ctx: Any, a: Any) -> None:
     def act(value: str) -> None:
         target = ctx.ref(ctx.client.instances, value)
@@ -171,7 +288,8 @@ def delete_instance(ctx: Any, a: Any) -> None:
 @define(INSTANCE, *WAIT)
 def force_delete(ctx: Any, a: Any) -> None:
     target = ctx.ref(ctx.client.instances, a.instance)
-    ctx.client.instances.force_delete(target)
+    ctx.client.instances.reset_status(target)
+    ctx.client.instances.delete(target)
     if ctx.shell == "trove":
         ctx.say(f"Request to delete instance {a.instance} has been accepted.")
     waiting.after(ctx, a, "instance", target, gone=True)
@@ -179,24 +297,65 @@ def force_delete(ctx: Any, a: Any) -> None:
 
 UPDATE = (
     arg("--name", metavar="<name>", default=None, help="New name."),
-    arg("--configuration", metavar="<configuration>", default=None, help="ID of a configuration group to attach."),
-    flag("--detach-replica-source", "--detach_replica_source", dest="detach_replica_source",
-         help="Make the replica an instance of its own."),
-    flag("--remove-configuration", "--remove_configuration", dest="remove_configuration",
-         help="Detach the configuration group."),
-    arg("--is-public", dest="public", action="store_const", const=True, default=None, group="public",
-        help="The service can be reached from outside."),
-    arg("--is-private", dest="public", action="store_const", const=False, default=None, group="public",
-        help="The service can be reached from its network only."),
-    arg("--allowed-cidr", metavar="<cidr>", dest="allowed_cidrs", action="append", default=None,
-        help="Addresses from which the service can be reached (repeat)."),
+    arg(
+        "--configuration",
+        metavar="<configuration>",
+        default=None,
+        help="ID of a configuration group to attach.",
+    ),
+    flag(
+        "--detach-replica-source",
+        "--detach_replica_source",
+        dest="detach_replica_source",
+        help="Make the replica an instance of its own.",
+    ),
+    flag(
+        "--remove-configuration",
+        "--remove_configuration",
+        dest="remove_configuration",
+        help="Detach the configuration group.",
+    ),
+    arg(
+        "--is-public",
+        dest="public",
+        action="store_const",
+        const=True,
+        default=None,
+        group="public",
+        help="The service can be reached from outside.",
+    ),
+    arg(
+        "--is-private",
+        dest="public",
+        action="store_const",
+        const=False,
+        default=None,
+        group="public",
+        help="The service can be reached from its network only.",
+    ),
+    arg(
+        "--allowed-cidr",
+        metavar="<cidr>",
+        dest="allowed_cidrs",
+        action="append",
+        default=None,
+        help="Addresses from which the service can be reached (repeat).",
+    ),
 )
 
 
 def apply_update(ctx: Any, target: Any, a: Any) -> None:
     """The changes of `instance update`; nothing to change is an error."""
-    if not any((a.name, a.configuration, a.detach_replica_source, a.remove_configuration,
-                a.public is not None, a.allowed_cidrs)):
+    if not any(
+        (
+            a.name,
+            a.configuration,
+            a.detach_replica_source,
+            a.remove_configuration,
+            a.public is not None,
+            a.allowed_cidrs,
+        )
+    ):
         raise exceptions.CommandError("Nothing to change. Give at least one option (see --help).")
     if a.configuration and a.remove_configuration:
         raise exceptions.CommandError("--configuration and --remove-configuration contradict each other.")

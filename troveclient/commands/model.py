@@ -46,9 +46,7 @@ def define(
     """Give a function its command line. `intermixed`: options may stand between optional positionals."""
 
     def decorate(func: Any) -> Any:
-        func.definition = Definition(
-            args, tuple(columns), tuple(admin_columns), tuple(trove_columns), intermixed
-        )
+        func.definition = Definition(args, tuple(columns), tuple(admin_columns), tuple(trove_columns), intermixed)
         return func
 
     return decorate
@@ -65,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser, definition: Definition) -> No
         target.add_argument(*item.names, **item.options)
     if definition.intermixed:
         # argparse hands all positionals of an unbroken run out at once; this form collects them first.
-        parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign,assignment]
+        parser.parse_args = parser.parse_intermixed_args  # type: ignore[method-assign]
 
 
 def positive(text: str) -> int:
@@ -123,6 +121,23 @@ class Context:
         """The id (or object) for an id or name. A UUID costs no request."""
         return utils.get_resource_id(manager, value)
 
+    def locate(self, manager: Any, value: Any) -> Any:
+        """The id (or object), having made sure that it exists."""
+        return utils.find_resource(manager, value).id
+
+    def write(self, text: str) -> None:
+        """Write text of the result as it is."""
+        sys.stdout.write(text)
+
+    def use_columns(self, columns: tuple[str, ...]) -> None:
+        """Print the rows under other columns than the command's first ones."""
+        self.chosen_columns = columns
+
+    chosen_columns: tuple[str, ...] | None = None
+
+    def is_admin(self) -> bool:
+        return utils.is_admin(self.client)
+
     def find(self, manager: Any, value: Any) -> Any:
         """The whole record for an id or name."""
         return manager.get(self.ref(manager, value))
@@ -165,25 +180,58 @@ def follow(method: Callable[..., Any], *args: Any, limit: Any = None, marker: An
     return found
 
 
-LIMIT = arg("--limit", metavar="<limit>", type=positive, default=None,
-            help="Show at most this many, from one request. Without it every page is followed.")
+def everything(method: Callable[..., Any], *args: Any) -> list[Any]:
+    """All objects of a list method, over every page."""
+    page = method(*args)
+    found, seen = list(page), set()
+    while getattr(page, "next", None) and page.next not in seen:
+        seen.add(page.next)
+        page = method(*args, marker=page.next)
+        found += page
+    return found
+
+
+LIMIT = arg(
+    "--limit",
+    metavar="<limit>",
+    type=positive,
+    default=None,
+    help="Show at most this many, from one request. Without it every page is followed.",
+)
 MARKER = arg("--marker", metavar="<id>", default=None, help="Begin after this item (the last one shown before).")
 WAIT = (
     flag("--wait", help="Wait until it is done; progress goes to stderr, exit code 1 when it ends badly."),
-    arg("--timeout", metavar="<seconds>", type=seconds, default=3600.0,
-        help="Give up waiting after this many seconds (3600); what was started goes on."),
+    arg(
+        "--timeout",
+        metavar="<seconds>",
+        type=seconds,
+        default=3600.0,
+        help="Give up waiting after this many seconds (3600); what was started goes on.",
+    ),
 )
 INSTANCE = arg("instance", metavar="<instance>", help="Name or ID of the instance.")
 CLUSTER = arg("cluster", metavar="<cluster>", help="Name or ID of the cluster.")
 UPGRADE = (
     arg("datastore_version", metavar="<datastore_version>", help="Name or ID of the datastore version to move to."),
-    flag("--dry-run", help="Touch nothing; print the plan, what stands in its way, the point of no return and "
-                           "the expected write gap. Exit code 1 when something stands in its way."),
-    arg("--on-failure", choices=("rollback", "hold"), default=None,
-        help="At the first fault return to the old version (the server's default), or wait for a person."),
-    arg("--hold", choices=("canary", "switchover", "finalize"), action="append", default=None,
+    flag(
+        "--dry-run",
+        help="Touch nothing; print the plan, what stands in its way, the point of no return and "
+        "the expected write gap. Exit code 1 when something stands in its way.",
+    ),
+    arg(
+        "--on-failure",
+        choices=("rollback", "hold"),
+        default=None,
+        help="At the first fault return to the old version (the server's default), or wait for a person.",
+    ),
+    arg(
+        "--hold",
+        choices=("canary", "switchover", "finalize"),
+        action="append",
+        default=None,
         help="Wait for 'operation resume' after the canary, before the switchover or before what cannot be "
-             "undone (repeat for several)."),
+        "undone (repeat for several).",
+    ),
     flag("--accept-no-rollback", help="Go ahead although the plan says that there is no way back."),
     *WAIT,
 )

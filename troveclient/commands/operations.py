@@ -16,10 +16,16 @@ OPERATION = arg("operation", metavar="<operation>", help="ID of the operation.")
 @define(
     arg("--cluster", metavar="<cluster>", default=None, help="Only operations of this cluster (name or ID)."),
     arg("--instance", metavar="<instance>", default=None, help="Only operations of this instance (name or ID)."),
-    arg("--status", metavar="<status>", default=None, type=str.upper,
-        help="Only operations in this status, such as RUNNING or HELD."),
+    arg(
+        "--status",
+        metavar="<status>",
+        default=None,
+        type=str.upper,
+        help="Only operations in this status, such as RUNNING or HELD.",
+    ),
     arg("--kind", metavar="<kind>", default=None, help="Only operations of this kind, such as cluster_upgrade."),
-    LIMIT, MARKER,
+    LIMIT,
+    MARKER,
     columns=("ID", "Kind", "Status", "Resource", "From", "To", "Done", "Steps", "Created"),
 )
 def list_operations(ctx: Any, a: Any) -> Any:
@@ -36,11 +42,19 @@ def list_operations(ctx: Any, a: Any) -> Any:
     for item in found:
         info = item._info
         progress, resource = info.get("progress") or {}, info.get("resource") or {}
-        rows.append((
-            info["id"], info.get("kind"), info.get("status"), resource.get("name") or resource.get("id"),
-            info.get("from_version") or "", info.get("to_version") or "",
-            progress.get("done"), progress.get("total"), info.get("created"),
-        ))
+        rows.append(
+            (
+                info["id"],
+                info.get("kind"),
+                info.get("status"),
+                resource.get("name") or resource.get("id"),
+                info.get("from_version") or "",
+                info.get("to_version") or "",
+                progress.get("done"),
+                progress.get("total"),
+                info.get("created"),
+            )
+        )
     return rows
 
 
@@ -56,9 +70,16 @@ def show_operation(ctx: Any, a: Any) -> Any:
         return {**info, "steps": steps, "events": events}
     if a.steps:
         rows = [
-            (step.get("index"), step.get("phase"), (step.get("member") or {}).get("name") or "", step.get("title"),
-             step.get("status"), step.get("started"), step.get("finished"),
-             step.get("error") or step.get("status_text"))
+            (
+                step.get("index"),
+                step.get("phase"),
+                (step.get("member") or {}).get("name") or "",
+                step.get("title"),
+                step.get("status"),
+                step.get("started"),
+                step.get("finished"),
+                step.get("error") or step.get("status_text"),
+            )
             for step in steps
         ]
         ctx.say(table(("Step", "Phase", "Member", "What", "Status", "Started", "Finished", "Remark"), rows))

@@ -12,9 +12,10 @@ def text(plan: dict[str, Any]) -> str:
     resource = plan.get("resource") or {}
     steps = plan.get("steps") or []
     hops = plan.get("hops") or []
+    kind = str(plan.get("kind", "upgrade")).replace("_", " ")
     lines = [
-        f"Plan: {str(plan.get('kind', 'upgrade')).replace('_', ' ')} of {resource.get('name', '')} "
-        f"({resource.get('id', '')}) from {plan.get('from_version')} to {plan.get('to_version')}"
+        f"Plan: {kind} of {resource.get('name', '')} ({resource.get('id', '')})",
+        f"From {plan.get('from_version')} to {plan.get('to_version')}",
     ]
     if len(hops) > 2:
         lines.append(f"Hops: {' -> '.join(str(hop) for hop in hops)}")
@@ -29,8 +30,13 @@ def text(plan: dict[str, Any]) -> str:
     lines += [f"Warning: {warning}" for warning in plan.get("warnings") or []]
     if steps:
         rows = [
-            (step.get("index"), step.get("phase"), (step.get("member") or {}).get("name") or "", step.get("title"),
-             step.get("deadline_seconds"))
+            (
+                step.get("index"),
+                step.get("phase"),
+                (step.get("member") or {}).get("name") or "",
+                step.get("title"),
+                step.get("deadline_seconds"),
+            )
             for step in steps
         ]
         lines.append(table(("Step", "Phase", "Member", "What", "Deadline (s)"), rows))

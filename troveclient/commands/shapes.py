@@ -110,10 +110,17 @@ def instance_row(obj: Any, admin: bool = False) -> tuple[Any, ...]:
     store, volume, access = pick(obj, "datastore") or {}, pick(obj, "volume"), pick(obj, "access")
     role = "replica" if pick(obj, "replica_of") else "primary" if pick(obj, "replicas") else ""
     row = (
-        obj.id, obj.name, store.get("type"), store.get("version"), obj.status, pick(obj, "operating_status"),
+        obj.id,
+        obj.name,
+        store.get("type"),
+        store.get("version"),
+        obj.status,
+        pick(obj, "operating_status"),
         access.get("is_public", "") if isinstance(access, dict) else "",
-        pick(obj, "addresses"), flavor_id(obj),
-        volume.get("size", "") if isinstance(volume, dict) else "", role,
+        pick(obj, "addresses"),
+        flavor_id(obj),
+        volume.get("size", "") if isinstance(volume, dict) else "",
+        role,
     )
     if not admin:
         return row

@@ -84,8 +84,12 @@ def operation(ctx: Any, operation_id: str, timeout: float) -> None:
             version = f", version {member['version']}" if member.get("version") else ""
             waiter.tell(str(member.get("name") or member["id"]), f"{member.get('status')}{version}")
         progress = info.get("progress") or {}
-        waiter.tell("step", f"{progress.get('done', 0)} of {progress.get('total', '?')}: {info['status_text']}"
-                    if info.get("status_text") else "")
+        waiter.tell(
+            "step",
+            f"{progress.get('done', 0)} of {progress.get('total', '?')}: {info['status_text']}"
+            if info.get("status_text")
+            else "",
+        )
         waiter.tell("operation", str(info["status"]))
         return info["status"] in (*operations.FINAL, "HELD")
 

@@ -83,7 +83,7 @@ class Clusters(base.ManagerWithFind):
             return answer["plan"]
         result = self.resource_class(self, answer["cluster"], loaded=True)
         if isinstance(result, Cluster):
-            result.operation_id = operations.id_from(getattr(resp, "headers", {}).get("Location"))
+            result.operation_id = operations.id_from(resp.headers.get("Location"))
         return result
 
     def reset_status(self, cluster: Any) -> Any:
@@ -103,6 +103,18 @@ class Clusters(base.ManagerWithFind):
     def restart(self, cluster: Any) -> Any:
         """Restart the members, one after the other."""
         return self._action(cluster, {"restart": {}})
+
+    def rename(self, cluster: Any, name: str) -> None:
+        """Give a cluster another name; released servers refuse it."""
+        self._edit(f"/clusters/{base.getid(cluster)}", {"cluster": {"name": name}})
+
+    def resize_instance(self, cluster: Any, flavor_id: Any) -> Any:
+        """Move every member to another flavor, one after the other; released servers refuse it."""
+        return self._action(cluster, {"resize": {"flavorRef": base.getid(flavor_id)}})
+
+    def resize_volume(self, cluster: Any, volume_size: int) -> Any:
+        """Grow every member's volume to `volume_size` GB; released servers refuse it."""
+        return self._action(cluster, {"resize": {"volume": {"size": volume_size}}})
 
     def upgrade(
         self,

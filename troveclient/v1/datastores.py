@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 from troveclient import base, common
+
+
+def _id(value: Any) -> Any:
+    return getattr(value, "id", value)
 
 
 class Datastore(base.Resource):
@@ -43,23 +48,21 @@ class DatastoreVersions(base.ManagerWithFind):
     resource_class = DatastoreVersion
 
     def list(self, datastore: Any, limit: Any = None, marker: Any = None) -> common.Paginated:
-        return self._paginated(f"/datastores/{base.getid(datastore)}/versions", "versions", limit, marker)
+        return self._paginated(f"/datastores/{_id(datastore)}/versions", "versions", limit, marker)
 
     def get(self, datastore: Any, datastore_version: Any) -> DatastoreVersion:
         """One version, by id or name, of a datastore."""
-        url = f"/datastores/{base.getid(datastore)}/versions/{base.getid(datastore_version)}"
+        url = f"/datastores/{_id(datastore)}/versions/{base.getid(datastore_version)}"
         found: DatastoreVersion = self._get(url, "version")
         return found
 
     def get_by_uuid(self, datastore_version: Any) -> DatastoreVersion:
-        found: DatastoreVersion = self._get(
-            f"/datastores/versions/{base.getid(datastore_version)}", "version"
-        )
+        found: DatastoreVersion = self._get(f"/datastores/versions/{base.getid(datastore_version)}", "version")
         return found
 
     def update_visibility(self, datastore: Any, datastore_version: Any, visibility: Any) -> None:
         """Show a version to everybody, or hide it (old management call)."""
-        url = f"/mgmt/datastores/{base.getid(datastore)}/versions/{base.getid(datastore_version)}"
+        url = f"/mgmt/datastores/{_id(datastore)}/versions/{base.getid(datastore_version)}"
         resp, body = self.api.client.put(url, body={"visibility": visibility})
         self._check(resp, body, url)
 
@@ -72,7 +75,7 @@ class DatastoreVersionMembers(base.ManagerWithFind):
     resource_class = DatastoreVersionMember
 
     def _url(self, datastore: Any, datastore_version: Any, member: Any = None) -> str:
-        url = f"/mgmt/datastores/{base.getid(datastore)}/versions/{base.getid(datastore_version)}/members"
+        url = f"/mgmt/datastores/{_id(datastore)}/versions/{_id(datastore_version)}/members"
         return f"{url}/{member}" if member else url
 
     def add(self, datastore: Any, datastore_version: Any, tenant: str) -> Any:
@@ -80,18 +83,17 @@ class DatastoreVersionMembers(base.ManagerWithFind):
         return self._create(self._url(datastore, datastore_version), body, "datastore_version_member")
 
     def delete(self, datastore: Any, datastore_version: Any, member_id: Any) -> None:
-        self._delete(self._url(datastore, datastore_version, base.getid(member_id)))
+        return self._delete(self._url(datastore, datastore_version, _id(member_id)))
 
-    def list(
-        self, datastore: Any, datastore_version: Any, limit: Any = None, marker: Any = None
-    ) -> list[Any]:
-        return self._list(self._url(datastore, datastore_version), "datastore_version_members")
+    def list(self, datastore: Any, datastore_version: Any, limit: Any = None, marker: Any = None) -> builtins.list[Any]:
+        return self._list(self._url(datastore, datastore_version), "datastore_version_members", limit, marker)
+
+    def _list(self, url: str, response_key: str, limit: Any = None, marker: Any = None) -> Any:
+        return super()._list(common.append_query_strings(url, limit=limit, marker=marker), response_key)
 
     def get(self, datastore: Any, datastore_version: Any, member_id: Any) -> Any:
-        return self._get(self._url(datastore, datastore_version, base.getid(member_id)), "datastore_version_member")
+        return self._get(self._url(datastore, datastore_version, _id(member_id)), "datastore_version_member")
 
-    def get_by_tenant(
-        self, datastore: Any, tenant: str, limit: Any = None, marker: Any = None
-    ) -> list[Any]:
-        url = f"/mgmt/datastores/{base.getid(datastore)}/versions/members/{tenant}"
-        return self._list(url, "datastore_version_members")
+    def get_by_tenant(self, datastore: Any, tenant: str, limit: Any = None, marker: Any = None) -> builtins.list[Any]:
+        url = f"/mgmt/datastores/{_id(datastore)}/versions/members/{tenant}"
+        return self._list(url, "datastore_version_members", limit, marker)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 from troveclient import base
@@ -24,14 +25,12 @@ class Flavors(base.ManagerWithFind):
     find_url = "/flavors"
     find_key = "flavors"
 
-    def list(self) -> list[Flavor]:
+    def list(self) -> builtins.list[Flavor]:
         return self._list("/flavors", "flavors")
 
-    def list_datastore_version_associated_flavors(self, datastore: Any, version_id: Any) -> list[Flavor]:
+    def list_datastore_version_associated_flavors(self, datastore: Any, version_id: Any) -> builtins.list[Flavor]:
         """The flavors that fit a datastore version."""
-        return self._list(
-            f"/datastores/{base.getid(datastore)}/versions/{base.getid(version_id)}/flavors", "flavors"
-        )
+        return self._list(f"/datastores/{base.getid(datastore)}/versions/{base.getid(version_id)}/flavors", "flavors")
 
     def get(self, flavor: Any) -> Flavor:
         found: Flavor = self._get(f"/flavors/{base.getid(flavor)}", "flavor")

@@ -91,6 +91,6 @@ def reader(info: Any, lines: Any, swift: Any) -> Callable[[], Iterator[str]]:
             chosen.insert(0, name)
             missing -= int(headers.get("x-object-meta-lines", 0) or 0)
         kept = "".join(text(name) for name in chosen).splitlines(keepends=True)
-        yield from kept[-int(lines):]
+        yield from kept[-int(lines) :]
 
     return tail if lines and int(lines) > 0 else everything

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ class Instances(base.ManagerWithFind):
         created: Instance = self._create("/instances", body, "instance")
         return created
 
-    def _module_list(self, modules: Any) -> list[dict[str, Any]]:
+    def _module_list(self, modules: Any) -> builtins.list[dict[str, Any]]:
         given = modules if isinstance(modules, list) else [modules]
         return [item if isinstance(item, dict) else {"id": base.getid(item)} for item in given]
 
@@ -206,8 +207,7 @@ class Instances(base.ManagerWithFind):
         resp, answer = self._send("patch", instance, {"instance": body})
         if dry_run and answer:
             return answer["plan"]
-        headers = getattr(resp, "headers", None)
-        started = operations.id_from(headers.get("Location")) if hasattr(headers, "keys") else None
+        started = operations.id_from(resp.headers.get("Location"))
         return self.api.operations.get(started) if started else None
 
     def _action(self, instance: Any, body: dict[str, Any]) -> Any:
@@ -244,14 +244,14 @@ class Instances(base.ManagerWithFind):
 
     # Modules on an instance.
 
-    def modules(self, instance: Any) -> list[Any]:
+    def modules(self, instance: Any) -> builtins.list[Any]:
         return self._modules_get(instance)
 
-    def module_query(self, instance: Any) -> list[Any]:
+    def module_query(self, instance: Any) -> builtins.list[Any]:
         """What the guest says about its modules."""
         return self._modules_get(instance, from_guest=True)
 
-    def _modules_get(self, instance: Any, from_guest: Any = None, include_contents: Any = None) -> list[Any]:
+    def _modules_get(self, instance: Any, from_guest: Any = None, include_contents: Any = None) -> builtins.list[Any]:
         url = common.append_query_strings(
             f"/instances/{base.getid(instance)}/modules",
             from_guest=from_guest,
@@ -261,7 +261,7 @@ class Instances(base.ManagerWithFind):
         self._check(resp, body, url)
         return [core_modules.Module(self, item, loaded=True) for item in body["modules"]]
 
-    def module_apply(self, instance: Any, modules: Any) -> list[Any]:
+    def module_apply(self, instance: Any, modules: Any) -> builtins.list[Any]:
         url = f"/instances/{base.getid(instance)}/modules"
         resp, body = self.api.client.post(url, body={"modules": self._module_list(modules)})
         self._check(resp, body, url)
@@ -270,9 +270,7 @@ class Instances(base.ManagerWithFind):
     def module_remove(self, instance: Any, module: Any) -> None:
         self._delete(f"/instances/{base.getid(instance)}/modules/{base.getid(module)}")
 
-    def module_retrieve(
-        self, instance: Any, directory: str | None = None, prefix: str | None = None
-    ) -> dict[str, str]:
+    def module_retrieve(self, instance: Any, directory: str | None = None, prefix: str | None = None) -> dict[str, str]:
         """Write each module's contents to `{prefix}_{name}_{datastore}_{version}.dat`; return {name: file}."""
         target = Path(directory or ".")
         target.mkdir(parents=True, exist_ok=True)
@@ -286,7 +284,7 @@ class Instances(base.ManagerWithFind):
 
     # Guest logs.
 
-    def log_list(self, instance: Any) -> list[DatastoreLog]:
+    def log_list(self, instance: Any) -> builtins.list[DatastoreLog]:
         url = f"/instances/{base.getid(instance)}/log"
         resp, body = self.api.client.get(url)
         self._check(resp, body, url)

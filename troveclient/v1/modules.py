@@ -49,9 +49,7 @@ class Modules(base.ManagerWithFind):
             "contents": self._encode_string(contents),
         }
         store = {
-            key: base.getid(value)
-            for key, value in (("type", datastore), ("version", datastore_version))
-            if value
+            key: base.getid(value) for key, value in (("type", datastore), ("version", datastore_version)) if value
         }
         if store:
             record["datastore"] = store

@@ -10,9 +10,9 @@ from troveclient import base, common
 FINAL = ("SUCCEEDED", "ROLLED_BACK", "FAILED")
 
 
-def id_from(location: str | None) -> str | None:
+def id_from(location: Any) -> str | None:
     """The operation id in a Location header, or None when it names no operation."""
-    parts = parse.urlparse(location or "").path.rstrip("/").split("/")
+    parts = parse.urlparse(location if isinstance(location, str) else "").path.rstrip("/").split("/")
     return parts[-1] if len(parts) > 1 and parts[-2] == "operations" else None
 
 

@@ -6,6 +6,7 @@ alone; the module with its arguments is imported when the command is used.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -83,13 +84,13 @@ class _Command:
         return ctx, context.guarded(function(self.row), ctx, parsed_args)
 
 
-class ListCommand(_Command, osc_command.Lister):  # type: ignore[misc]
+class ListCommand(_Command, osc_command.Lister):
     def take_action(self, parsed_args: Any) -> Any:
         ctx, rows = self._run(parsed_args)
         return ctx.columns_of(function(self.row).definition), ctx.cells(rows)
 
 
-class ShowCommand(_Command, osc_command.ShowOne):  # type: ignore[misc]
+class ShowCommand(_Command, osc_command.ShowOne):
     def take_action(self, parsed_args: Any) -> Any:
         ctx, record = self._run(parsed_args)
         if isinstance(record, tuple):
@@ -98,14 +99,14 @@ class ShowCommand(_Command, osc_command.ShowOne):  # type: ignore[misc]
         return names, tuple(ctx.cell(record[name]) for name in names)
 
 
-class DoCommand(_Command, osc_command.Command):  # type: ignore[misc]
+class DoCommand(_Command, osc_command.Command):
     def take_action(self, parsed_args: Any) -> Any:
         _ctx, code = self._run(parsed_args)
         return code
 
 
 _KINDS = {"list": ListCommand, "show": ShowCommand, "do": DoCommand}
-_LOG = osc_command.logging.getLogger("troveclient.osc")
+_LOG = logging.getLogger("troveclient.osc")
 
 
 def _make(module_name: str, class_name: str, row: Row) -> Any:
@@ -126,6 +127,10 @@ def exports(module_name: str) -> Callable[[str], Any]:
     def get(name: str) -> Any:
         row = rows.get(name)
         if row is None:
+            if name == "_parse_instance_options" and module_name.endswith(".database_clusters"):
+                from troveclient.commands.instance_options import members
+
+                return members
             raise AttributeError(f"module {module_name!r} has no attribute {name!r}")
         made = _make(module_name, name, row)
         setattr(sys.modules[module_name], name, made)
