@@ -34,10 +34,10 @@ from trove.workload.ledger import LedgerReader, Outcome, Record, ledger_path
 from trove.workload.reader import ReaderOrder
 from trove.workload.report import Report, make_report
 from trove.workload.target import Kind, Node, Target
-from trove.workload.writer import READY_BUDGET, WriterOrder
+from trove.workload.writer import WriterOrder
 
 _STOP_BUDGET = 20.0  # seconds: one write in flight may wait for its answer, then the writer ends
-_SETUP_BUDGET = 10.0
+_INTERPRETER_BUDGET = 20.0  # seconds a new process may need before it begins, on a busy machine
 _READ_BACK_BUDGET = 600.0
 
 
@@ -92,6 +92,7 @@ class Workload:
         database: str | None = None,
         writers: int = 4,
         retry_seconds: float = 30.0,
+        start_timeout: float = 20.0,
         directory: Path | None = None,
     ) -> Workload:
         """Start writers and return when all of them write.
@@ -99,7 +100,7 @@ class Workload:
         `mariadb` and `redis` take `address` and `port`, `redis_cluster` takes `nodes`. MariaDB rows go to a table of
         their own in `database`, which must exist. The first half of the writers never retries. Ledgers are kept in
         `directory` when one is given, otherwise removed at the end. Raises WorkloadError when the engine cannot be
-        reached within 20 s, ValueError for bad arguments.
+        reached within `start_timeout` seconds, ValueError for bad arguments.
         """
         if writers < 1:
             raise ValueError("a workload needs at least one writer")
@@ -110,8 +111,8 @@ class Workload:
         where.mkdir(parents=True, exist_ok=True)
         workload = cls(target, writers, retry_seconds, where, keep=directory is not None)
         try:
-            workload._prepare()
-            workload._spawn()
+            workload._prepare(start_timeout)
+            workload._spawn(start_timeout)
         except BaseException:
             workload.close()
             raise
@@ -121,6 +122,16 @@ class Workload:
     def target(self) -> Target:
         """Where the writers write; names the table and keys of this run."""
         return self._target
+
+    @property
+    def began(self) -> float:
+        """When the writers were told to go, monotonic seconds; reports count from here."""
+        return self._begin
+
+    @property
+    def directory(self) -> Path:
+        """Where the ledgers are."""
+        return self._directory
 
     @property
     def pids(self) -> list[int]:
@@ -201,14 +212,14 @@ class Workload:
     ) -> None:
         self.close()
 
-    def _prepare(self) -> None:
+    def _prepare(self, timeout: float) -> None:
         if self._target.kind != "mariadb":
             return
         import pymysql
 
         from trove.workload.mariadb import create_table
 
-        deadline = time.monotonic() + _SETUP_BUDGET
+        deadline = time.monotonic() + timeout
         while True:
             try:
                 create_table(self._target)
@@ -218,10 +229,10 @@ class Workload:
                     raise WorkloadError(f"cannot create the workload's table: {error}") from error
             time.sleep(0.1)
 
-    def _spawn(self) -> None:
+    def _spawn(self, timeout: float) -> None:
         for writer in range(self._count):
             retries = self._retry_seconds if writer >= (self._count + 1) // 2 else 0.0
-            order = WriterOrder(self._target, writer, retries, self._directory)
+            order = WriterOrder(self._target, writer, retries, timeout, self._directory)
             with self._stderr(writer).open("w") as stderr:
                 process = subprocess.Popen(
                     [sys.executable, "-m", "trove.workload.writer"],
@@ -232,7 +243,7 @@ class Workload:
                 )
             self._processes.append(process)
             _tell(process, order.to_json())
-        deadline = time.monotonic() + READY_BUDGET + 10
+        deadline = time.monotonic() + timeout + _INTERPRETER_BUDGET
         for writer, process in enumerate(self._processes):
             if _answer(process, deadline) != "ready":
                 raise WorkloadError(f"writer {writer} did not start: {self._complaints(writer)}")

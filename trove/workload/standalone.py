@@ -47,8 +47,15 @@ class Standalone:
         self.state_dir.mkdir(parents=True, exist_ok=True)
         with (self.state_dir / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "trove.cmd.standalone", *self._shared, "--bind-port", str(self.port)]
-                + self._options,
+                [
+                    sys.executable,
+                    "-m",
+                    "trove.cmd.standalone",
+                    *self._shared,
+                    "--bind-port",
+                    str(self.port),
+                    *self._options,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

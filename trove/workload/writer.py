@@ -22,18 +22,18 @@ from trove.workload.clients import AnswerLost, Client, WriteError, make_client
 from trove.workload.ledger import PAYLOAD_BYTES, LedgerFile, Outcome, ledger_path, payload_text
 from trove.workload.target import Target
 
-READY_BUDGET = 20.0  # seconds a writer may take to reach the engine for the first time
 PACE = (0.002, 0.004)  # seconds from the start of one write to the start of the next, when the engine keeps up
 _RETRY_PAUSE = 0.002  # after the first, immediate retry: a refused connection must not become a busy loop
 
 
 @dataclass(frozen=True)
 class WriterOrder:
-    """What one writer is to do. `retry_seconds` 0 means that it never retries."""
+    """What one writer is to do: `retry_seconds` 0 means never retry, `start_timeout` is for its first connection."""
 
     target: Target
     writer: int
     retry_seconds: float
+    start_timeout: float
     directory: Path
 
     def to_json(self) -> str:
@@ -42,6 +42,7 @@ class WriterOrder:
                 "target": self.target.to_dict(),
                 "writer": self.writer,
                 "retry_seconds": self.retry_seconds,
+                "start_timeout": self.start_timeout,
                 "directory": str(self.directory),
             }
         )
@@ -49,9 +50,8 @@ class WriterOrder:
     @classmethod
     def from_json(cls, text: str) -> WriterOrder:
         data: dict[str, Any] = json.loads(text)
-        return cls(
-            Target.from_dict(data["target"]), data["writer"], float(data["retry_seconds"]), Path(data["directory"])
-        )
+        data["target"], data["directory"] = Target.from_dict(data["target"]), Path(data["directory"])
+        return cls(**data)
 
 
 class Writer:
@@ -99,16 +99,16 @@ class Writer:
         self._errors.flush()
 
 
-def _reach(client: Client) -> None:
-    """Connect within READY_BUDGET by reading a value that is not there."""
-    deadline = time.monotonic() + READY_BUDGET
+def _reach(client: Client, timeout: float) -> None:
+    """Connect within `timeout` seconds by reading a value that is not there."""
+    deadline = time.monotonic() + timeout
     while True:
         try:
             client.read(-1, 0)
             return
         except WriteError as error:
             if time.monotonic() > deadline:
-                raise SystemExit(f"cannot reach the engine within {READY_BUDGET:.0f} s: {error}") from error
+                raise SystemExit(f"cannot reach the engine within {timeout:.0f} s: {error}") from error
         time.sleep(0.05)
 
 
@@ -123,7 +123,7 @@ def main() -> None:
     client = make_client(order.target, retrying=order.retry_seconds > 0)
     ledger = LedgerFile(ledger_path(order.directory, order.writer))
     with (order.directory / f"writer-{order.writer}.errors").open("a") as errors:
-        _reach(client)
+        _reach(client, order.start_timeout)
         print("ready", flush=True)
         if not sys.stdin.readline():
             return
