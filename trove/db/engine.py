@@ -93,9 +93,12 @@ class Database:
         if not name or name == ":memory:":
             raise ValueError("the service database must be a file: every thread has a connection of its own")
         path = Path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Secrets are in there: nobody else may read it, and SQLite gives its journal files the same mode.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Secrets are in there: nobody else may read it, and SQLite gives its journal files the same mode.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise Unavailable(f"cannot make the service database {path}: {error.strerror}") from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

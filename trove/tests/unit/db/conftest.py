@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from trove.db.store import Store, open_store
 from trove.domain.datastores import Engine, Release
 from trove.domain.instances import Cluster, Instance
 from trove.domain.plans import Phase, Plan, Step
+from trove.domain.states import OperationStatus
 from trove.domain.store import Acceptance
 
 ENGINES = (
@@ -86,8 +88,6 @@ class Builder:
         return self.store.cluster(cluster_id)
 
     def finish(self, operation_id: str) -> None:
-        from trove.domain.states import OperationStatus
-
         self.store.set_status(None, operation_id, OperationStatus.RUNNING)
         self.store.set_status(None, operation_id, OperationStatus.SUCCEEDED)
 
@@ -99,15 +99,25 @@ class Builder:
         return self.store.accept(Acceptance(self.plan(resource, kind), resource.project_id, **fields))
 
 
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a database file to copy, which is quicker than to migrate one for each test."""
+    path = tmp_path_factory.mktemp("seeded") / "trove.db"
+    opened = open_store(f"sqlite:///{path}")
+    seed(opened, ENGINES)
+    opened.close()
+    return path
+
+
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/trove.db"
 
 
 @pytest.fixture
-def store(url: str) -> Iterator[Store]:
+def store(url: str, seeded: Path, tmp_path: Path) -> Iterator[Store]:
+    shutil.copy(seeded, tmp_path / "trove.db")
     opened = open_store(url, "127.90.0.0/24")
-    seed(opened, ENGINES)
     yield opened
     opened.close()
 
