@@ -51,7 +51,7 @@ def read(folder: Path) -> tuple[Image, dict[str, Any]] | None:
 def scan(images_dir: Path) -> Iterator[tuple[Image, dict[str, Any]]]:
     """Return all complete images with their records, oldest first."""
     try:
-        names = [entry.name for entry in os.scandir(images_dir) if not entry.name.startswith(".")]
+        names = [entry.name for entry in images_dir.iterdir() if not entry.name.startswith(".")]
     except FileNotFoundError:
         return
     found = [entry for name in names if (entry := read(images_dir / name)) is not None]

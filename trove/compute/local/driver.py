@@ -27,6 +27,8 @@ DELETE_GRACE = 10.0
 """Seconds an engine has to leave its cluster before its server is deleted."""
 STOP_GRACE = 30.0
 """Seconds an engine has to end where a stop is part of another order."""
+KEY_MAX_AGE = 30 * 86400.0
+"""Seconds after which a starting server gets a new certificate."""
 INFO_FD = "@info-fd@"
 
 
@@ -207,12 +209,12 @@ class LocalCompute:
         }  # fmt: skip
         _write_changed(home.etc / "agent.json", json.dumps(told, indent=1) + "\n", 0o644)
         key = home.etc / "agent.key"
-        if not key.exists():
+        if not _younger(key, KEY_MAX_AGE):
             made = self._credentials(spec.instance_id, spec.address)
-            host.write_atomic(home.etc / "ca.pem", made.ca_pem)
-            host.write_atomic(home.etc / "agent.pem", made.cert_pem)
+            host.write_atomic(home.etc / "ca.pem", made.ca_pem, durable=False)
+            host.write_atomic(home.etc / "agent.pem", made.cert_pem, durable=False)
             fresh = home.etc / ".agent.key"
-            host.write_atomic(fresh, made.key_pem, 0o400)
+            host.write_atomic(fresh, made.key_pem, 0o400, durable=False)
             _give(fresh, record.uid)
             fresh.rename(key)
 
@@ -273,6 +275,15 @@ def _listens(address: str, port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def _younger(path: Path, age: float) -> bool:
+    """Tell whether the file is there, has content (a power failure may take it) and is younger than `age` seconds."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return False
+    return stat.st_size > 0 and time.time() - stat.st_mtime < age
 
 
 def _give(path: Path, uid: int | None) -> None:

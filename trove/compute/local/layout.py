@@ -120,7 +120,7 @@ class Layout:
     def ids(self) -> list[str]:
         """Return the ids of all servers that have a directory."""
         try:
-            return sorted(entry.name for entry in os.scandir(self.instances) if ID.match(entry.name))
+            return sorted(entry.name for entry in self.instances.iterdir() if ID.match(entry.name))
         except FileNotFoundError:
             return []
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -70,7 +69,7 @@ class ControlGroups:
         found = set()
         for base in {parent for parent, _ in self._places()}:
             with contextlib.suppress(OSError):
-                found |= {entry.name for entry in os.scandir(base) if entry.is_dir()}
+                found |= {entry.name for entry in base.iterdir() if entry.is_dir()}
         return found
 
     def of(self, instance_id: str) -> tuple[str, ...]:
@@ -91,11 +90,10 @@ class ControlGroups:
             below = self._root / own.lstrip("/")
             # Processes and limited groups do not go together, so the neighbour of our own group comes first.
             return list(dict.fromkeys([below.parent if below != self._root else below, self._root]))
-        for entry in os.scandir(self._root):
-            if controller in entry.name.split(",") and entry.is_dir():
-                own = self._path_of(controller).lstrip("/")
-                inside = Path(entry.path, own)
-                return [inside if inside.is_dir() else Path(entry.path)]
+        for hierarchy in self._root.iterdir():
+            if controller in hierarchy.name.split(",") and hierarchy.is_dir():
+                inside = hierarchy / self._path_of(controller).lstrip("/")
+                return [inside if inside.is_dir() else hierarchy]
         return []
 
     def _path_of(self, controller: str) -> str:

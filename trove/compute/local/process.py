@@ -203,11 +203,11 @@ def strays(instances: Path) -> dict[str, int]:
     """Return the monitors of running sandboxes of this installation by instance id, found by their command line."""
     wanted = f"{instances}/"
     found: dict[str, int] = {}
-    for entry in os.scandir("/proc"):
+    for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            words = Path(entry.path, "cmdline").read_bytes().split(b"\0")
+            words = (entry / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
         if not words[0].endswith(b"bwrap") or b"--as-pid-1" not in words:
