@@ -22,6 +22,10 @@ Progress = Callable[[str], None]
 
 POLL = 0.01
 FAST_POLL = 0.002
+PATIENCE = 5.0
+"""Seconds a node may take to answer."""
+WIDTH = 32
+"""Connections over which commands to one node are spread."""
 FAILOVER_AGAIN = 2.0
 """Seconds without a result after which a failover is asked for again; a healthy one takes some milliseconds."""
 
@@ -29,22 +33,27 @@ FAILOVER_AGAIN = 2.0
 class Peers:
     """Connections to all nodes, made when needed, made again when broken."""
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, wide: bool) -> None:
         self.secret = secret
+        self._width = WIDTH if wide else 1
         self._open: dict[Any, Connection] = {}
+        self._wide: dict[Any, list[Connection]] = {}
 
     def __enter__(self) -> Peers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for connection in self._open.values():
+        for connection in [*self._open.values(), *(one for wide in self._wide.values() for one in wide)]:
             connection.close()
 
     def at(self, place: Any) -> Connection:
         """Return the connection to a node; EngineDown when it does not answer."""
         if place not in self._open:
-            self._open[place] = Connection(place[0], place[1], guest_config.CLUSTER_USER, self.secret)
+            self._open[place] = self._connect(place)
         return self._open[place]
+
+    def _connect(self, place: Any) -> Connection:
+        return Connection(place[0], place[1], guest_config.CLUSTER_USER, self.secret, timeout=PATIENCE)
 
     def calls(self, place: Any, commands: list[tuple[Any, ...]]) -> list[Any]:
         """Send one node several commands; EngineDown when it does not answer, ReplyError for the first refusal."""
@@ -57,6 +66,34 @@ class Peers:
             if isinstance(reply, ReplyError):
                 raise reply
         return replies
+
+    def spread(self, place: Any, commands: list[tuple[Any, ...]]) -> None:
+        """Send one node commands whose order does not matter, all at once; raises like `calls`.
+
+        Valkey holds each SETSLOT back until the replicas have it, but only the connection it came on: it gets them over
+        several. Redis writes its table to disk for each group that arrives together: it gets them over one.
+        """
+        if self._width == 1:
+            self.calls(place, commands)
+            return
+        wide = self._wide.setdefault(place, [])
+        while len(wide) < min(self._width, len(commands)):
+            wide.append(self._connect(place))
+        shares = [
+            (connection, commands[index :: self._width]) for index, connection in enumerate(wide[: len(commands)])
+        ]
+        try:
+            for connection, share in shares:
+                connection.tell(share)
+            replies = [reply for connection, share in shares for reply in connection.told(len(share))]
+        except EngineDown:
+            # What the other connections still have to say must not be taken for answers to later commands.
+            for connection in self._wide.pop(place):
+                connection.close()
+            raise
+        for reply in replies:
+            if isinstance(reply, ReplyError):
+                raise reply
 
     def call(self, place: Any, *words: Any) -> Any:
         """Send one node one command."""
@@ -201,7 +238,11 @@ def cluster_drain(manager: Manager, params: dict[str, Any], progress: Progress) 
 
 
 def cluster_remove(manager: Manager, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Make every node forget `node` (or `node_id`), and that one everybody; nothing happens when it is unknown."""
+    """Make every node forget `node` (or `node_id`); nothing happens when it is unknown.
+
+    The removed one is not reset: until it is deleted it goes on showing late clients the way to the others, which do
+    not listen to it any more.
+    """
     here = _here(manager)
     deadline = _deadline(params)
     with _peers(manager) as peers:
@@ -224,11 +265,6 @@ def cluster_remove(manager: Manager, params: dict[str, Any], progress: Progress)
             except ReplyError as error:
                 if "Unknown node" not in str(error):
                     raise
-        try:
-            # Else it would go on pinging everybody it knows.
-            peers.call(gone.where, "CLUSTER", "RESET", "SOFT")
-        except GuestError as error:
-            progress(f"{_name(gone.where)} could not be told that it has been removed: {error}")
         peers.await_agreement(staying, deadline, progress)
     return {"forgotten": True, "node_id": gone.id}
 
@@ -298,7 +334,7 @@ def _wanted(nodes: list[Node], params: dict[str, Any]) -> Node | None:
 
 
 def _peers(manager: Manager) -> Peers:
-    return Peers(guest_config.secret_of(manager.cluster or {}))
+    return Peers(guest_config.secret_of(manager.cluster or {}), wide=manager.argv()[0].endswith("valkey-server"))
 
 
 def _here(manager: Manager) -> Any:

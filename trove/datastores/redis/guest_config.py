@@ -88,7 +88,8 @@ def access_list(
     for user in users:
         ours[_usable(user.get("name"))] = f"on #{_digest(str(user.get('password') or ''))} {rights}"
     if users:
-        ours["default"] = "off"
+        # Redis 6.0 asks the switched-off user for the right to say HELLO, with which clients log in.
+        ours["default"] = "off" if version >= (6, 2) else "off +hello"
     foreign = [
         line
         for line in kept.splitlines()

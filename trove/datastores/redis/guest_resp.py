@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from trove.guest.agent.errors import EngineDown, GuestError
 
@@ -49,20 +49,26 @@ class Connection:
 
     def calls(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
         """Send several commands in one go; a refused one has its ReplyError in place of a reply."""
+        self.tell(commands)
+        return self.told(len(commands))
+
+    def tell(self, commands: Sequence[Sequence[Any]]) -> None:
+        """Send commands; their replies are to be fetched with `told`."""
         try:
             self._socket.sendall(b"".join(_command(words) for words in commands))
-            return [self._reply() for _ in commands]
-        except (OSError, ValueError) as error:
-            self.close()
-            raise EngineDown(f"{self.where} does not answer: {error}") from None
-
-    def tell(self, *words: Any) -> None:
-        """Send one command whose reply is not waited for."""
-        try:
-            self._socket.sendall(_command(words))
         except OSError as error:
-            self.close()
-            raise EngineDown(f"{self.where} does not answer: {error}") from None
+            self._broken(error)
+
+    def told(self, count: int) -> list[Any]:
+        """Fetch so many replies."""
+        try:
+            return [self._reply() for _ in range(count)]
+        except (OSError, ValueError) as error:
+            self._broken(error)
+
+    def _broken(self, error: Exception) -> NoReturn:
+        self.close()
+        raise EngineDown(f"{self.where} does not answer: {error}") from None
 
     def patience(self, seconds: float) -> None:
         """Let each following command take so long."""

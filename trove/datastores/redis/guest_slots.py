@@ -76,8 +76,8 @@ def _finish_open(peers: Peers, contact: Any, progress: Callable[[str], None]) ->
 
 def _move(peers: Peers, slots: list[int], source: Node, target: Node, primaries: list[Node]) -> None:
     """Move the slots; at each moment every key is served by exactly one of the two nodes."""
-    peers.calls(target.where, [("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id) for slot in slots])
-    peers.calls(source.where, [("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id) for slot in slots])
+    peers.spread(target.where, [("CLUSTER", "SETSLOT", slot, "IMPORTING", source.id) for slot in slots])
+    peers.spread(source.where, [("CLUSTER", "SETSLOT", slot, "MIGRATING", target.id) for slot in slots])
     left = list(slots)
     while left:
         found = peers.calls(source.where, [("CLUSTER", "GETKEYSINSLOT", slot, KEYS) for slot in left])
@@ -87,11 +87,11 @@ def _move(peers: Peers, slots: list[int], source: Node, target: Node, primaries:
         left = [slot for slot, keys in zip(left, found) if len(keys) == KEYS]
     # The receiver first: were the sender first and this process to die then, nobody would own the slot.
     for place in [target.where, source.where]:
-        peers.calls(place, [("CLUSTER", "SETSLOT", slot, "NODE", target.id) for slot in slots])
+        peers.spread(place, [("CLUSTER", "SETSLOT", slot, "NODE", target.id) for slot in slots])
     for node in primaries:
         if node.id not in (source.id, target.id):
             try:
-                peers.calls(node.where, [("CLUSTER", "SETSLOT", slot, "NODE", target.id) for slot in slots])
+                peers.spread(node.where, [("CLUSTER", "SETSLOT", slot, "NODE", target.id) for slot in slots])
             except ReplyError:
                 # It has heard of it by gossip already, or will; this only spares clients a redirection.
                 continue
