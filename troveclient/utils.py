@@ -95,7 +95,7 @@ def safe_issubclass(*args: Any) -> bool:
 
 def is_uuid_like(value: Any) -> bool:
     try:
-        return str(UUID(value)).replace("-", "") == value.lower().replace("-", "").strip("{}")
+        return bool(UUID(value).hex == value.lower().replace("-", ""))
     except (TypeError, ValueError, AttributeError):
         return False
 

@@ -19,6 +19,7 @@ class Row(NamedTuple):
     shorter: str = ""  # the command that this one's name hides: see osc.v1.base
 
 
+# fmt: off
 TABLE = (
     # datastores
     Row("datastore list", "datastore-list", "list", "datastores:ListDatastores", "datastores:list_datastores",
@@ -334,3 +335,4 @@ TABLE = (
     Row("", "secgroup-add-rule", "list", "", "guests:add_secgroup_rule", "Add a rule to a security group."),
     Row("", "secgroup-delete-rule", "do", "", "guests:delete_secgroup_rule", "Delete a rule of a security group."),
 )
+# fmt: on

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from typing import Any
 
 from troveclient import base, common
@@ -85,7 +84,7 @@ class DatastoreVersionMembers(base.ManagerWithFind):
     def delete(self, datastore: Any, datastore_version: Any, member_id: Any) -> None:
         return self._delete(self._url(datastore, datastore_version, _id(member_id)))
 
-    def list(self, datastore: Any, datastore_version: Any, limit: Any = None, marker: Any = None) -> builtins.list[Any]:
+    def list(self, datastore: Any, datastore_version: Any, limit: Any = None, marker: Any = None) -> Any:
         return self._list(self._url(datastore, datastore_version), "datastore_version_members", limit, marker)
 
     def _list(self, url: str, response_key: str, limit: Any = None, marker: Any = None) -> Any:
@@ -94,6 +93,6 @@ class DatastoreVersionMembers(base.ManagerWithFind):
     def get(self, datastore: Any, datastore_version: Any, member_id: Any) -> Any:
         return self._get(self._url(datastore, datastore_version, _id(member_id)), "datastore_version_member")
 
-    def get_by_tenant(self, datastore: Any, tenant: str, limit: Any = None, marker: Any = None) -> builtins.list[Any]:
+    def get_by_tenant(self, datastore: Any, tenant: str, limit: Any = None, marker: Any = None) -> Any:
         url = f"/mgmt/datastores/{_id(datastore)}/versions/members/{tenant}"
         return self._list(url, "datastore_version_members", limit, marker)

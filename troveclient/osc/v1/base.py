@@ -1,7 +1,7 @@
 """The classes that `openstack` loads: thin covers over the commands of troveclient.commands.
 
-openstackclient imports every class of every plugin on every call, so a class is made from its row of the index
-alone; the module with its arguments is imported when the command is used.
+openstackclient imports every class of every plugin on every call, so a class here is no more than its row of the
+index. Its arguments are imported, and osc-lib's command class joined to it, when somebody makes an object of it.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from osc_lib.command import command as osc_command
 
 from troveclient.commands.index import TABLE, Row
 
+_LOG = logging.getLogger("troveclient.osc")
 _BY_MODULE: dict[str, dict[str, Row]] = {}
 _BY_NAME: dict[str, Row] = {}
 for _row in TABLE:
     if _row.name:
         _module, _, _class = _row.cls.partition(":")
-        # Aliases may share a class; the first row, the released one, describes it.
-        _BY_MODULE.setdefault(_module, {}).setdefault(_class, _row)
-        _BY_NAME.setdefault(_row.name, _row)
+        _BY_MODULE.setdefault(_module, {})[_class] = _row
+        _BY_NAME[_row.name] = _row
 
 
 def function(row: Row) -> Any:
@@ -42,10 +42,13 @@ class _Columns:
         return tuple(getattr(function(owner.row).definition, self.name))
 
 
-class _Command:
+class Cover:
+    """A command by its row alone. Objects of it are osc-lib commands of the row's kind as well."""
+
     row: Row
     columns = _Columns("columns")
     admin_columns = _Columns("admin_columns")
+    given_back: tuple[str, ...] = ()
 
     def __new__(cls, app: Any, app_args: Any = None, cmd_name: str | None = None) -> Any:
         # `openstack database instance show mod`: the shell takes the abbreviation `mod` for the longer command
@@ -54,13 +57,13 @@ class _Command:
         if row.shorter and cmd_name:
             typed, full = cmd_name.split()[-1], row.name.split()[-1]
             if typed != full and full.startswith(typed):
-                shorter = class_of(_BY_NAME[row.shorter])
-                made = shorter(app, app_args, cmd_name=row.shorter)
-                made.given_back = [typed]
+                made = class_of(_BY_NAME[row.shorter])(app, app_args, cmd_name=row.shorter)
+                made.given_back = (typed,)
                 return made
-        return super().__new__(cls)
+        return super().__new__(_complete(cls))
 
-    given_back: list[str] = []
+    def __init__(self, app: Any, app_args: Any = None, cmd_name: str | None = None) -> None:
+        super().__init__(app, app_args, cmd_name=cmd_name)  # type: ignore[call-arg]
 
     def get_parser(self, prog_name: str) -> Any:
         from troveclient.commands import model
@@ -70,49 +73,57 @@ class _Command:
         if self.given_back:
             parse, words = parser.parse_args, self.given_back
 
-            def with_word(args: Any = None, namespace: Any = None) -> Any:
-                return parse([*words, *(args if args is not None else sys.argv[1:])], namespace)
+            def with_words(args: Any = None, namespace: Any = None) -> Any:
+                return parse([*words, *(sys.argv[1:] if args is None else args)], namespace)
 
-            parser.parse_args = with_word
+            parser.parse_args = with_words
         return parser
 
-    def _run(self, parsed_args: Any) -> Any:
+    def perform(self, parsed_args: Any) -> tuple[Any, Any]:
         from troveclient.osc.v1 import context
 
-        # Fields that an older caller did not set have their defaults.
         ctx = context.OscContext(self, parsed_args)
         return ctx, context.guarded(function(self.row), ctx, parsed_args)
 
 
-class ListCommand(_Command, osc_command.Lister):
+class _List(osc_command.Lister):
+    row: Row
+    perform: Any
+
     def take_action(self, parsed_args: Any) -> Any:
-        ctx, rows = self._run(parsed_args)
+        ctx, rows = self.perform(parsed_args)
         return ctx.columns_of(function(self.row).definition), ctx.cells(rows)
 
 
-class ShowCommand(_Command, osc_command.ShowOne):
+class _Show(osc_command.ShowOne):
+    perform: Any
+
     def take_action(self, parsed_args: Any) -> Any:
-        ctx, record = self._run(parsed_args)
-        if isinstance(record, tuple):
-            return record
+        ctx, record = self.perform(parsed_args)
         names = tuple(sorted(record))
         return names, tuple(ctx.cell(record[name]) for name in names)
 
 
-class DoCommand(_Command, osc_command.Command):
+class _Do(osc_command.Command):
+    perform: Any
+
     def take_action(self, parsed_args: Any) -> Any:
-        _ctx, code = self._run(parsed_args)
-        return code
+        return self.perform(parsed_args)[1]
 
 
-_KINDS = {"list": ListCommand, "show": ShowCommand, "do": DoCommand}
-_LOG = logging.getLogger("troveclient.osc")
+_KINDS: dict[str, Any] = {"list": _List, "show": _Show, "do": _Do}
+_COMPLETED: dict[type, type] = {}
 
 
-def _make(module_name: str, class_name: str, row: Row) -> Any:
-    kind: Any = _KINDS[row.kind]
-    namespace = {"__module__": module_name, "__doc__": row.help, "row": row, "log": _LOG}
-    return type(kind)(class_name, (kind,), namespace)
+def _complete(cls: Any) -> type:
+    """The class of a cover's objects: the cover and osc-lib's command of its kind."""
+    if issubclass(cls, osc_command.Command):
+        return cls  # type: ignore[no-any-return]
+    if cls not in _COMPLETED:
+        kind = _KINDS[cls.row.kind]
+        namespace = {"__module__": cls.__module__, "__doc__": cls.__doc__, "log": _LOG}
+        _COMPLETED[cls] = type(kind)(cls.__name__, (cls, kind), namespace)
+    return _COMPLETED[cls]
 
 
 def class_of(row: Row) -> Any:
@@ -123,17 +134,17 @@ def class_of(row: Row) -> Any:
 def exports(module_name: str) -> Callable[[str], Any]:
     """The `__getattr__` of a module of commands: makes its classes from the index as they are asked for."""
     rows = _BY_MODULE.get(module_name.rpartition(".")[2], {})
+    module = sys.modules[module_name].__dict__
 
     def get(name: str) -> Any:
         row = rows.get(name)
         if row is None:
-            if name == "_parse_instance_options" and module_name.endswith(".database_clusters"):
+            if name == "_parse_instance_options" and "ListDatabaseClusters" in rows:
                 from troveclient.commands.instance_options import members
 
                 return members
             raise AttributeError(f"module {module_name!r} has no attribute {name!r}")
-        made = _make(module_name, name, row)
-        setattr(sys.modules[module_name], name, made)
+        made = module[name] = type(name, (Cover,), {"__module__": module_name, "__doc__": row.help, "row": row})
         return made
 
     return get
