@@ -194,6 +194,10 @@ def _translated() -> Iterator[None]:
         raise Unavailable(f"the service database cannot be used now: {reason}") from error
     except oslo_errors.DBNonExistentDatabase as error:
         raise Unavailable(f"the service database does not exist or cannot be opened: {error}") from error
+    except oslo_errors.DBError as error:
+        if type(error.inner_exception) is not sa.exc.DatabaseError:  # which SQLite raises for a file it cannot read
+            raise
+        raise Unavailable(f"the service database cannot be used now: {error.inner_exception.orig}") from error
 
 
 def _tune_sqlite(reader: Engine, writer: Engine) -> None:

@@ -55,5 +55,9 @@ def _keeps_the_contract(store: Store) -> contract.Store:
 def open_store(url: str | URL, address_pool: str = DEFAULT_POOL) -> Store:
     """Open the database, bring its tables up to date and return the store; Unavailable when that cannot be done."""
     database = Database(url)
-    schema.upgrade(database)
-    return Store(database, address_pool)
+    try:
+        schema.upgrade(database)
+        return Store(database, address_pool)
+    except BaseException:
+        database.close()
+        raise

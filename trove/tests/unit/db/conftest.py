@@ -1,7 +1,12 @@
-"""A store on a file of its own, and small builders of what is put into it."""
+"""A store on a database of its own, and small builders of what is put into it.
+
+The database is an SQLite file, or what TROVE_TEST_DATABASE_URL names: a database on a server that is there for these
+tests alone, because each of them begins by removing everything in it.
+"""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,14 +14,20 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 
+from trove.db.engine import Database
 from trove.db.seeds import seed, version_id
 from trove.db.store import Store, open_store
+from trove.db.tables import metadata
 from trove.domain.datastores import Engine, Release
 from trove.domain.instances import Cluster, Instance
 from trove.domain.plans import Phase, Plan, Step
 from trove.domain.states import OperationStatus
 from trove.domain.store import Acceptance
+
+SERVER = os.environ.get("TROVE_TEST_DATABASE_URL")
+sqlite_only = pytest.mark.skipif(SERVER is not None, reason="is about SQLite files")
 
 ENGINES = (
     Engine(
@@ -109,15 +120,37 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def fresh_store(seeded: Path, directory: Path) -> Store:
+    """Open a store that has nothing but its catalogue."""
+    if SERVER is None:
+        shutil.copy(seeded, directory / "trove.db")
+        return open_store(f"sqlite:///{directory}/trove.db", "127.90.0.0/24")
+    empty(SERVER)
+    opened = open_store(SERVER, "127.90.0.0/24")
+    seed(opened, ENGINES)
+    return opened
+
+
+def empty(url: str) -> None:
+    """Remove all tables."""
+    database = Database(url)
+
+    def remove(conn: sa.Connection) -> None:
+        metadata.drop_all(conn)
+        conn.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
+
+    database.write(remove)
+    database.close()
+
+
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/trove.db"
+    return SERVER or f"sqlite:///{tmp_path}/trove.db"
 
 
 @pytest.fixture
-def store(url: str, seeded: Path, tmp_path: Path) -> Iterator[Store]:
-    shutil.copy(seeded, tmp_path / "trove.db")
-    opened = open_store(url, "127.90.0.0/24")
+def store(seeded: Path, tmp_path: Path) -> Iterator[Store]:
+    opened = fresh_store(seeded, tmp_path)
     yield opened
     opened.close()
 

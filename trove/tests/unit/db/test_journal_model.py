@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +12,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from trove.db.store import Store, open_store
+from trove.db.store import Store
 from trove.db.tables import operations
 from trove.domain.errors import Conflict, StaleGeneration, Unprocessable
 from trove.domain.plans import Phase, Step
 from trove.domain.states import OPERATION_TRANSITIONS, OperationStatus, StepStatus
 from trove.domain.store import Lease
-from trove.tests.unit.db.conftest import Builder
+from trove.tests.unit.db.conftest import Builder, fresh_store
 
 RESOURCES = 3
 OWNERS = st.sampled_from(["a", "b"])
@@ -48,8 +47,7 @@ class JournalMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.directory = tempfile.TemporaryDirectory()
-        shutil.copy(self.seeded, Path(self.directory.name) / "trove.db")
-        self.store: Store = open_store(f"sqlite:///{self.directory.name}/trove.db")
+        self.store: Store = fresh_store(self.seeded, Path(self.directory.name))
         self.make = Builder(self.store)
         self.resources = [self.make.create(name=str(n)).id for n in range(RESOURCES)]
         self.expected: dict[str, Expected] = {}

@@ -12,12 +12,12 @@ from trove.db import reads, rows
 from trove.db.seeds import seed, version_id
 from trove.db.store import Store
 from trove.db.tables import addresses, datastore_versions, instances
-from trove.domain.errors import Conflict, NotFound, OverLimit, Unavailable
+from trove.domain.errors import Conflict, NotFound, OverLimit
 from trove.domain.health import Health
 from trove.domain.plans import Plan
 from trove.domain.states import ClusterTask, EngineStatus, InstanceTask
 from trove.domain.store import Acceptance
-from trove.tests.unit.db.conftest import ENGINES, Builder
+from trove.tests.unit.db.conftest import ENGINES, Builder, sqlite_only
 
 HEALTH = Health(
     EngineStatus.HEALTHY,
@@ -66,6 +66,7 @@ def test_pages_are_complete_and_in_order(store: Store, make: Builder) -> None:
     assert full.next_marker is None
 
 
+@sqlite_only
 @pytest.mark.parametrize(("project", "name"), [(True, True), (True, False), (False, False)])
 @pytest.mark.parametrize("marker", [True, False])
 @pytest.mark.parametrize("clustered", [True, False])
@@ -296,17 +297,3 @@ def test_a_version_added_by_another_process_is_found(store: Store, another: Call
     made = make.create(version=store.version("v"))
     assert other.instance(made.id) == made
     assert other.version("v").name == "8.0"
-
-
-def test_a_database_that_is_gone_is_said_in_words(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.ping()
-    store.close()
-    monkeypatch.setattr(store.database.reader.pool, "_creator", _refuse)
-    with pytest.raises(Unavailable, match="the service database cannot be used now"):
-        store.ping()
-
-
-def _refuse(*_args: object) -> None:
-    import sqlite3
-
-    raise sqlite3.OperationalError("disk I/O error")

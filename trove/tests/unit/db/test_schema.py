@@ -20,6 +20,7 @@ from trove.db.engine import Database
 from trove.db.store import Store, open_store
 from trove.db.tables import counters, metadata
 from trove.domain.errors import Unavailable
+from trove.tests.unit.db.conftest import SERVER, empty, sqlite_only
 
 
 def test_migrations_make_the_tables_of_the_code(store: Store) -> None:
@@ -42,7 +43,9 @@ def test_every_start_after_the_first_is_quick(url: str, store: Store) -> None:
 
 
 def test_first_starts_at_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/new/trove.db"
+    url = SERVER or f"sqlite:///{tmp_path}/new/trove.db"
+    if SERVER:
+        empty(SERVER)
     barrier = threading.Barrier(4)
 
     def start(_: int) -> Store:
@@ -61,12 +64,14 @@ def test_a_database_of_a_newer_release_is_left_alone(url: str, store: Store) -> 
         open_store(url)
 
 
+@sqlite_only
 def test_nobody_else_can_read_the_file(tmp_path: Path, store: Store) -> None:
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("trove.db*")}
     assert modes.keys() >= {"trove.db", "trove.db-wal"}
     assert set(modes.values()) == {0o600}
 
 
+@sqlite_only
 def test_how_sqlite_is_set_up(store: Store) -> None:
     def pragmas(conn: sa.Connection) -> list[object]:
         return [
