@@ -193,7 +193,8 @@ def start_mariadb(engine: Engine, root: Path, members: Sequence[str] = (), boots
         lines += [
             *("wsrep_on=ON", f"wsrep_provider=/{provider.relative_to(root)}", "wsrep_sst_method=rsync"),
             f"wsrep_cluster_address=gcomm://{','.join(f'{member}:4567' for member in members)}",
-            *("wsrep_cluster_name=bare", f"wsrep_node_address={address}", f"wsrep_sst_receive_address={address}:4444"),
+            *("wsrep_cluster_name=bare", f"wsrep_node_address={address}", "wsrep_slave_threads=4"),
+            f"wsrep_sst_receive_address={address}:4444",
             f'wsrep_provider_options="{options}"',
         ]
     (engine.data / "my.cnf").write_text("\n".join(lines) + "\n")

@@ -169,11 +169,11 @@ class Workload:
             differing=len(self._check.differing) if self._check and whole else None,
         )
 
-    def verify(self, members: Sequence[Node] = ()) -> Verification:
+    def verify(self, members: Sequence[Node] = (), answer_timeout: float = 20.0) -> Verification:
         """Read every acknowledged write back, one by one, where clients read, and on each of `members` directly.
 
         Call it after `stop`. `members` is for MariaDB; a Redis cluster has each key at one owner, which is asked.
-        Raises WorkloadError when a place cannot be read.
+        Raises WorkloadError when a place gives no answer for `answer_timeout` seconds.
         """
         if self._end is None:
             raise WorkloadError("stop the writers before reading back")
@@ -181,11 +181,12 @@ class Workload:
         if self._target.kind == "mariadb":
             everyone = tuple(range(self._count))
             places = [self._target, *(replace(self._target, nodes=(member,)) for member in members)]
-            orders = [ReaderOrder(place, everyone, self._directory) for place in places]
+            orders = [ReaderOrder(place, everyone, self._directory, answer_timeout) for place in places]
         elif members:
             raise ValueError("members are read directly only for MariaDB")
         else:
-            orders = [ReaderOrder(self._target, (writer,), self._directory) for writer in range(self._count)]
+            each = [(writer,) for writer in range(self._count)]
+            orders = [ReaderOrder(self._target, one, self._directory, answer_timeout) for one in each]
         self._check = _read_back(orders)
         return self._check
 

@@ -17,24 +17,31 @@ from trove.workload.clients import Client, WriteError, make_client
 from trove.workload.ledger import LedgerReader, Outcome, ledger_path, payload_text
 from trove.workload.target import Target
 
-_NO_ANSWER_BUDGET = 20.0  # seconds one lookup may fail before the read-back as a whole fails
-
 
 @dataclass(frozen=True)
 class ReaderOrder:
-    """Where to look, and for whose writes."""
+    """Where to look, and for whose writes; one lookup may fail for `answer_timeout` seconds."""
 
     target: Target
     writers: tuple[int, ...]
     directory: Path
+    answer_timeout: float
 
     def to_json(self) -> str:
-        return json.dumps({"target": self.target.to_dict(), "writers": self.writers, "directory": str(self.directory)})
+        return json.dumps(
+            {
+                "target": self.target.to_dict(),
+                "writers": self.writers,
+                "directory": str(self.directory),
+                "answer_timeout": self.answer_timeout,
+            }
+        )
 
     @classmethod
     def from_json(cls, text: str) -> ReaderOrder:
         data: dict[str, Any] = json.loads(text)
-        return cls(Target.from_dict(data["target"]), tuple(data["writers"]), Path(data["directory"]))
+        data["target"], data["directory"] = Target.from_dict(data["target"]), Path(data["directory"])
+        return cls(**data)
 
 
 def _client(target: Target) -> Client:
@@ -45,14 +52,14 @@ def _client(target: Target) -> Client:
     return make_client(target)
 
 
-def _read(client: Client, writer: int, seq: int) -> str | None:
-    deadline = time.monotonic() + _NO_ANSWER_BUDGET
+def _read(client: Client, writer: int, seq: int, timeout: float) -> str | None:
+    deadline = time.monotonic() + timeout
     while True:
         try:
             return client.read(writer, seq)
         except WriteError as error:
             if time.monotonic() > deadline:
-                raise SystemExit(f"no answer for {_NO_ANSWER_BUDGET:.0f} s while reading back: {error}") from error
+                raise SystemExit(f"no answer for {timeout:.0f} s while reading back: {error}") from error
         time.sleep(0.02)
 
 
@@ -67,7 +74,7 @@ def main() -> None:
             if record.outcome is not Outcome.ACKNOWLEDGED:
                 continue
             checked += 1
-            found = _read(client, writer, record.seq)
+            found = _read(client, writer, record.seq, order.answer_timeout)
             if found is None:
                 lost.append((writer, record.seq))
             elif found != payload_text(record.payload):

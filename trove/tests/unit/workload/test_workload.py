@@ -127,7 +127,7 @@ def test_an_engine_that_stays_down_ends_the_patience_of_retries_and_the_gap_last
         report = workload.stop()
         stopped = time.monotonic()
         with pytest.raises(WorkloadError, match="cannot read back"):
-            workload.verify()
+            workload.verify(answer_timeout=0.5)
     assert report.errors_with_retry >= 2
     assert 300 <= report.longest_gap_ms <= (stopped - killed) * 1000 + 50
 
