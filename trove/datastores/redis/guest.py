@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,8 +15,8 @@ from trove.datastores.redis.guest_nodes import myself, parse
 from trove.datastores.redis.guest_resp import Connection, ReplyError, fields
 from trove.guest.agent import files
 from trove.guest.agent.errors import EngineDown, GuestError
+from trove.guest.agent.manager import POLL, Operation, Progress, Settings, tail
 from trove.guest.agent.manager import Manager as BaseManager
-from trove.guest.agent.manager import Operation, Progress, Settings, tail
 from trove.guest.agent.process import output_of
 
 PROGRAMS = ("/usr/bin/valkey-server", "/usr/bin/redis-server")
@@ -23,6 +24,9 @@ PROGRAMS = ("/usr/bin/valkey-server", "/usr/bin/redis-server")
 
 DATA = ("appendonlydir", "appendonly.aof", "dump.rdb")
 """What reseed removes; `nodes.conf`, the node's identity, stays."""
+
+LEAVE_QUIET, LEAVE_PATIENCE = 0.06, 0.3
+"""Before a node leaves: seconds without a client being shown to another node, and at most to wait for that."""
 
 
 class Manager(BaseManager):
@@ -99,6 +103,20 @@ class Manager(BaseManager):
                 self.engine.signal(signal.SIGTERM)
         except ReplyError:
             self.engine.signal(signal.SIGTERM)
+
+    def before_upgrade(self, params: dict[str, Any], progress: Progress) -> None:
+        """Let clients of a node that was primary a moment ago find its successor before their connections end."""
+        if self.cluster is None:
+            return
+        deadline = time.monotonic() + LEAVE_PATIENCE
+        shown, quiet = 0, time.monotonic()
+        while time.monotonic() < min(deadline, quiet + LEAVE_QUIET):
+            count = redirections(fields(self.call("INFO", "errorstats")))
+            if count == 0:
+                return
+            if count != shown:
+                shown, quiet = count, time.monotonic()
+            time.sleep(POLL)
 
     def wipe(self) -> None:
         for name in DATA:
@@ -215,6 +233,11 @@ def _version_of(path: str) -> str:
         if word.startswith("v="):
             return word[2:]
     raise GuestError(f"{path} does not tell its version: {said[:100]!r}")
+
+
+def redirections(stats: dict[str, str]) -> int:
+    """Return how often the engine has shown clients to another node (`errorstat_MOVED:count=5`); 0 before 6.2."""
+    return int(stats.get("errorstat_MOVED", "count=0").partition("=")[2])
 
 
 def describe(info: dict[str, str], cluster: Sequence[Any]) -> dict[str, Any]:
