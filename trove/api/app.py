@@ -58,7 +58,9 @@ class Application:
         app.add_error_handler(falcon.HTTPError, self._answer_error)
         for path, responders in self._responders().items():
             app.add_route(path, _Resource(responders))
-        self.wsgi: WSGI = protect(app, settings.keystone) if settings.auth_strategy == "keystone" else app
+        self.wsgi: WSGI = app
+        if settings.auth_strategy == "keystone":
+            self.wsgi = protect(app, settings.keystone, frozenset(route.path for route in PUBLIC))
 
     def _responders(self) -> Mapping[str, dict[str, Responder]]:
         table: defaultdict[str, dict[str, Responder]] = defaultdict(dict)
@@ -85,7 +87,6 @@ class Application:
     def _private(self, route: Route) -> Responder:
         handler, rule, status = route.handler, route.rule, route.status
         validator = BodyValidator(route.body) if route.body is not None else None
-        most = self._settings.max_body_bytes
 
         def respond(request: falcon.Request, response: falcon.Response, **params: str) -> None:
             caller = self._caller(request, params["project"])
@@ -103,7 +104,7 @@ class Application:
             if rule is not None:
                 call.enforce(rule)
             if validator is not None:
-                call.body = bodies.read(request, most)
+                call.body = bodies.read(request)
                 validator.check(call.body)
             reply = handler(call)
             response.status = reply.status or status
@@ -169,6 +170,8 @@ class _Envelope:
         response.set_header(HEADER, request_id)
         RequestContext(request_id=request_id)
         bodies.check_length(request, self._most)
+        if request.env.get("wsgi.input_terminated") and request.content_length is None:
+            bodies.receive_chunks(request, self._most)
 
 
 def _location(call: Call, reply: Reply) -> str:

@@ -10,6 +10,9 @@ import falcon
 from trove.api.errors import BadMediaType, BodyTooLarge
 from trove.domain.errors import BadRequest
 
+CHUNKS = "trove.chunked_body"
+"""Key of the request's environment for a body that came in chunks."""
+
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -18,28 +21,41 @@ def dump(body: Any) -> bytes:
     return _encode(body).encode("utf-8")
 
 
+def receive_chunks(request: falcon.Request, most: int) -> None:
+    """Take a body whose length was not announced off the connection, whether or not anybody wants it.
+
+    What is left there would be taken for the next request. BodyTooLarge, BadRequest.
+    """
+    request.env[CHUNKS] = _receive(request.stream, most + 1)
+    if len(request.env[CHUNKS]) > most:
+        raise BodyTooLarge(f"this service reads at most {most} bytes of a body")
+
+
 def check_length(request: falcon.Request, most: int) -> None:
     """Raise BodyTooLarge for a body that announces more bytes than are ever read."""
     if (request.content_length or 0) > most:
         raise BodyTooLarge(f"the body has {request.content_length} bytes; this service reads at most {most}")
 
 
-def read(request: falcon.Request, most: int) -> Any:
-    """Return the JSON of the body, None when there is none. BodyTooLarge, BadMediaType, BadRequest."""
-    if request.content_length is not None:
-        raw = request.bounded_stream.read()
-    elif request.env.get("wsgi.input_terminated"):
-        raw = request.stream.read(most + 1)
-        if len(raw) > most:
-            raise BodyTooLarge(f"this service reads at most {most} bytes of a body")
-    else:
-        return None
+def read(request: falcon.Request) -> Any:
+    """Return the JSON of the body, None when there is none. BadMediaType, BadRequest."""
+    raw = request.env.get(CHUNKS)
+    if raw is None:
+        raw = _receive(request.bounded_stream, -1) if request.content_length else b""
     if not raw:
         return None
     kind = (request.content_type or "application/json").partition(";")[0].strip().lower()
     if kind not in ("application/json", "application/vnd.openstack.trove+json"):
         raise BadMediaType(f"the body is {kind[:80]}; this service reads application/json only")
     return parse(raw)
+
+
+def _receive(stream: Any, size: int) -> bytes:
+    try:
+        data: bytes = stream.read(size)
+    except (OSError, ValueError) as error:
+        raise BadRequest(f"the body did not arrive as announced: {error}") from error
+    return data
 
 
 def parse(raw: bytes) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -24,10 +25,19 @@ KEPT_ALIVE = 500
 
 
 class _Cheroot(wsgi.Server):
-    """Cheroot that speaks through logging."""
+    """Cheroot that speaks through logging, and leaves no socket open that it could not bind."""
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
         LOG.log(level, msg.strip(), exc_info=traceback)
+
+    @staticmethod
+    def bind_socket(socket_: socket.socket, bind_addr: tuple[str, int]) -> socket.socket:
+        try:
+            socket_.bind(bind_addr)
+        except OSError:
+            socket_.close()
+            raise
+        return socket_
 
 
 class ApiServer:

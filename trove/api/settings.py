@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,8 @@ class ApiSettings:
     """http_basic: `name:bcrypt digest` lines, as `htpasswd -B` writes them."""
     users_file: str = ""
     """http_basic: YAML, `users: {name: {project: id, roles: [member]}}`."""
-    keystone: Mapping[str, str] = field(default_factory=dict)
-    """keystone: options of `[keystone_authtoken]`, by name."""
+    keystone: Mapping[str, Any] = field(default_factory=dict)
+    """keystone: options of `[keystone_authtoken]` by name, or `{"oslo_config_config": conf}` to read them there."""
     policy_file: str | None = None
     """YAML file of oslo.policy rules that replace the built-in ones; read again when it changes."""
     public_endpoint: str | None = None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from trove.api.context import Call
 from trove.api.views.common import Json, links, timestamp
@@ -137,7 +136,7 @@ def _detail(call: Call, instance: Instance, stale: str) -> Json:
     if instance.cluster_id:
         body["cluster_id"] = instance.cluster_id
     if instance.fault:
-        body["fault"] = _fault(call, instance.fault)
+        body["fault"] = _fault(call, instance)
     if instance.configuration:
         group = instance.configuration
         body["configuration"] = {
@@ -149,9 +148,10 @@ def _detail(call: Call, instance: Instance, stale: str) -> Json:
     return body
 
 
-def _fault(call: Call, fault: Mapping[str, Any]) -> Json:
+def _fault(call: Call, instance: Instance) -> Json:
+    fault = instance.fault or {}
     return {
         "message": fault.get("message", ""),
-        "created": str(fault.get("created") or "")[:19],
+        "created": str(fault.get("created") or "")[:19] or timestamp(instance.updated),
         "details": fault.get("details") if call.caller.is_admin else None,
     }
