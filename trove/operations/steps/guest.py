@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from trove.domain.errors import NotFound, Unavailable
-from trove.operations.context import Again, Done, Outcome, Retry, StepContext
+from trove.domain.instances import Instance
+from trove.domain.ports import ServerState
+from trove.operations.context import Again, Done, Outcome, Retry, StepContext, server_spec
 
 LONG_POLL = 2.0
 """Seconds one call waits for the agent, so that the end is noticed at once and a lost lease soon."""
@@ -20,7 +22,10 @@ def run(context: StepContext) -> Outcome:
         params = _with_secret(params, _secret(context, context.params["secret"]))
     elif context.operation.resource_type == "cluster" and params.get("cluster"):
         params = _with_secret(params, _secret(context, context.operation.resource_id), users=False)
-    operation = context.tools.guests.run(context.guest(member), kind, params, context.order, wait=LONG_POLL)
+    try:
+        operation = context.tools.guests.run(context.guest(member), kind, params, context.order, wait=LONG_POLL)
+    except Unavailable as error:
+        return _revive(context, member, error)
     if operation.status == "SUCCEEDED":
         return Done(operation.result)
     if operation.status == "FAILED":
@@ -41,7 +46,7 @@ def gate(context: StepContext) -> Outcome:
             wait=LONG_POLL,
         )
     except Unavailable as error:
-        return Again(0.05, f"{member.name}: {error}")
+        return _revive(context, member, error)
     if waited.status == "RUNNING":
         return Again(0.0, f"{member.name}: {waited.progress or 'waiting until the engine is in sync'}")
     if waited.status == "FAILED":
@@ -53,6 +58,16 @@ def gate(context: StepContext) -> Outcome:
     if not runs(health.version_number, version):
         return Retry(f"{member.name}: its engine says it runs {health.version or 'nothing'}, not {version}")
     return Done({"version": health.version, "role": health.role, "observed_at": health.observed_at})
+
+
+def _revive(context: StepContext, member: Instance, error: Unavailable) -> Outcome:
+    """Wait for an agent that is on its way up; a server that died under the operation is started again."""
+    tools = context.tools
+    if member.image_id is not None and tools.compute.inspect(member.id).state is not ServerState.RUNNING:
+        context.say(f"{member.name}: its server has ended, starting it again")
+        spec = server_spec(member, member.image_id, tools.family_of(member.version.datastore))
+        tools.compute.ensure(spec, context.order)
+    return Again(0.03, f"{member.name}: waiting for its agent: {error}")
 
 
 def runs(said: str, version: str) -> bool:

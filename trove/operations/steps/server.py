@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from trove.domain.operations import Operation
 from trove.operations.context import Done, Failed, Outcome, StepContext, server_spec
 
 
 def ensure(context: StepContext) -> Outcome:
     """Run the member's server on the image the step names."""
     tools, member = context.tools, context.member()
-    image_id, recipe = context.params["image_id"], context.params["recipe"]
+    recipe = context.params["recipe"]
+    image_id = context.params["image_id"] or _staged(context.operation, recipe)
     image = tools.images.get(image_id) if image_id else None
     image = image or tools.images.find(recipe)
     if image is None:
@@ -17,6 +19,14 @@ def ensure(context: StepContext) -> Outcome:
     server = tools.compute.ensure(spec, context.order)
     tools.store.update_instance(member.id, image_id=image.id)
     return Done({"image_id": image.id, "limits": dict(server.limits)})
+
+
+def _staged(operation: Operation, recipe: str) -> str | None:
+    """Return the very image this operation has staged, so that all members get the same one whatever is built later."""
+    for row in operation.steps:
+        if row.step.name == "image.stage" and row.step.params["recipe"] == recipe and "image_id" in row.result:
+            return str(row.result["image_id"])
+    return None
 
 
 def delete(context: StepContext) -> Outcome:

@@ -1,0 +1,234 @@
+"""Everything that can go wrong does: the cluster serves throughout, nothing acknowledged is lost, nobody is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from trove.tests.service.conftest import started
+from trove.tests.service.databases import (
+    Database,
+    create_cluster,
+    create_instance,
+    idle,
+    until,
+    write_and_read,
+)
+from trove.workload.standalone import FINAL, ServiceError, Standalone
+
+BROKEN = """#!/bin/sh
+case "$*" in *-version*|-V) exec /usr/lib/real/{name} "$@";; esac
+echo "this engine is broken" >&2
+exit 1
+"""
+
+
+def processes_of(instance_id: str, program: str = "") -> list[int]:
+    """Process ids in an instance's sandbox whose command line has the program; never those of another sandbox."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or not instance_id:
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            agent = json.loads((entry / "root/etc/trove/agent.json").read_text())
+        except OSError:
+            continue
+        # The sandbox's first process has the agent's command line among its own words.
+        is_first = words[0] == b"/bin/sh" and program
+        if agent["instance_id"] == instance_id and not is_first and any(program.encode() in word for word in words):
+            found.append(int(entry.name))
+    return found
+
+
+def kill_all(pids: list[int]) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+
+
+def step_text(service: Standalone, operation_id: str) -> str:
+    operation = service.operation(operation_id)
+    running = [step for step in operation["steps"] if step["status"] == "RUNNING"]
+    return running[0]["name"] if running else ""
+
+
+@pytest.fixture(scope="module")
+def broken_images(images_dir: Path, service: Standalone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """All images, but those of MariaDB 11.8 and Redis 8.0 have an engine that ends at once."""
+    for recipe in ("mariadb-11.8", "redis-8.0"):
+        assert service.manage("image", "build", recipe).returncode == 0
+    # Beside the real ones, so that hard links work.
+    broken = images_dir.with_name(f"broken-images-{os.getpid()}")
+    shutil.rmtree(broken, ignore_errors=True)
+    subprocess.run(["cp", "-al", str(images_dir), str(broken)], check=True)
+    for pattern in ("mariadb-11.8-*/rootfs/usr/sbin/mariadbd", "redis-8.0-*/rootfs/usr/bin/redis-server"):
+        for program in broken.glob(pattern):
+            real = program.parent.parent / "lib" / "real" / program.name
+            real.parent.mkdir()
+            real.hardlink_to(program.resolve())
+            program.unlink()
+            program.write_text(BROKEN.format(name=program.name))
+            program.chmod(0o755)
+    yield broken
+    shutil.rmtree(broken)
+
+
+@pytest.mark.parametrize(
+    ("datastore", "version", "target", "members"), [("mariadb", "10.11", "11.8", 3), ("redis", "7.0", "8.0", 6)]
+)
+def test_canary_that_fails_its_gate_is_rolled_back(
+    broken_images: Path, datastore: str, version: str, target: str, members: int
+) -> None:
+    with started(broken_images) as service:
+        database = create_cluster(service, "canary", datastore, version, members)
+        with database.workload() as writers:
+            operation = service.wait(database.upgrade(target))
+            assert operation["status"] == "ROLLED_BACK"
+            assert "ended while starting" in operation["error"]
+            until(lambda: idle(database), "a healthy cluster after the rollback")
+            writers.stop()
+            found = writers.verify(database.nodes if datastore == "mariadb" else ())
+        assert found.ok, found.at
+        assert writers.report().errors_with_retry == 0
+        assert database.releases() == {f"{datastore} {version}"}
+        assert database.record()["datastore"]["version"] == version
+
+
+def test_hold_waits_for_a_person(broken_images: Path) -> None:
+    with started(broken_images) as service:
+        database = create_cluster(service, "held", "redis", "7.0", 6)
+        operation = service.wait(database.upgrade("8.0", on_failure="hold"))
+        assert operation["status"] == "HELD"
+        assert operation["can_rollback"]
+        assert service.request("POST", f"/clusters/{database.id}", {"restart": {}}).status_code == 422
+        answer = service.openstack("database", "operation", "rollback", operation["id"])
+        assert answer.returncode == 0, answer.stderr
+        assert service.wait(operation["id"], until=("ROLLED_BACK",))["can_resume"] is False
+        until(lambda: idle(database), "a healthy cluster after the rollback")
+        assert database.releases() == {"redis 7.0"}
+        database.delete()
+
+
+@pytest.mark.parametrize(("datastore", "version", "target", "members"), [("redis", "7.0", "8.0", 6)])
+def test_server_killed_in_the_middle_of_a_rebuild(
+    own_service: Standalone, datastore: str, version: str, target: str, members: int
+) -> None:
+    database = create_cluster(own_service, "killed", datastore, version, members)
+    with database.workload() as writers:
+        operation_id = database.upgrade(target)
+        until(lambda: step_text(own_service, operation_id) in ("server.ensure", "guest.post_upgrade"), "a rebuild")
+        own_service.kill()
+        own_service.start()
+        moved = own_service.operation(operation_id)["progress"]["done"]
+        until(lambda: own_service.operation(operation_id)["progress"]["done"] > moved, "the next step", timeout=15)
+        own_service.done(operation_id)
+        writers.stop()
+        found = writers.verify(database.nodes if datastore == "mariadb" else ())
+    assert found.ok, found.at
+    assert writers.report().errors_with_retry == 0
+    assert database.releases() == {f"{datastore} {target}"}
+
+
+@pytest.mark.parametrize("victim", ["trove.guest.agent", "redis-server", "/bin/sh"], ids=["agent", "engine", "sandbox"])
+def test_killed_during_its_upgrade(service: Standalone, victim: str) -> None:
+    database = create_cluster(service, "shot", "redis", "7.0", 6)
+    with database.workload() as writers:
+        operation_id = database.upgrade("8.0")
+
+        def member_in_work() -> str:
+            operation = service.operation(operation_id)
+            assert operation["status"] not in FINAL, "it ended before anything could be killed"
+            return next((s["member"]["id"] for s in operation["steps"] if s["status"] == "RUNNING" and s["member"]), "")
+
+        def first_process(instance_id: str) -> list[int]:
+            return sorted(processes_of(instance_id))[:1]
+
+        find = first_process if victim == "/bin/sh" else lambda instance_id: processes_of(instance_id, victim)
+        kill_all(until(lambda: find(member_in_work()), f"a {victim} to kill"))
+        operation = service.wait(operation_id)
+        assert operation["status"] in ("SUCCEEDED", "ROLLED_BACK"), operation["status_text"]
+        until(lambda: idle(database), "a healthy cluster")
+        writers.stop()
+        found = writers.verify()
+    assert found.ok, found.at
+    assert writers.report().errors_with_retry == 0
+    assert len(database.releases()) == 1
+    database.delete()
+
+
+def test_databases_outlive_the_server_and_the_host(own_service: Standalone) -> None:
+    single = create_instance(own_service, "alone", "redis", "7.0")
+    cluster = create_cluster(own_service, "together", "mariadb", "10.11", 3)
+    own_service.stop()
+    address, port = own_address(single), 6379
+    with socket.create_connection((address, port), 5):
+        pass  # the engine serves without its controller
+    kill_everything_of(own_service)
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection((address, port), 5)
+    own_service.start()
+    until(lambda: idle(single) and idle(cluster), "all databases after the host restart", timeout=120)
+    write_and_read(single)
+    write_and_read(cluster)
+    write_and_read(cluster)
+
+
+def own_address(database: Database) -> str:
+    return database.members[0]["ip"][0]
+
+
+def kill_everything_of(service: Standalone) -> None:
+    """Kill every process below the state directory, as a power cut would."""
+    for instance in (service.state_dir / "instances").iterdir():
+        if not instance.name.startswith("."):
+            kill_all(processes_of(instance.name, ""))
+    for pid_file in service.state_dir.glob("endpoints/*/*.pid"):
+        os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
+
+
+def test_image_that_cannot_be_built_changes_nothing(service: Standalone, tmp_path: Path) -> None:
+    options = ("--mirror", f"file://{tmp_path}/no-such-mirror")
+    with started(tmp_path / "images", *options) as poor:
+        shutil.rmtree(tmp_path / "images", ignore_errors=True)
+        answer = poor.submit(
+            "POST",
+            "/instances",
+            {
+                "instance": {
+                    "name": "x",
+                    "flavorRef": "1",
+                    "volume": {"size": 1},
+                    "datastore": {"type": "redis", "version": "7.0"},
+                }
+            },
+        )
+        operation = poor.wait(answer)
+        assert operation["status"] == "ROLLED_BACK"
+        assert "mirror" in operation["error"]
+        [instance] = poor.get("/instances/detail")["instances"]
+        assert instance["status"] == "ERROR"
+        assert "mirror" in instance["fault"]["message"]
+        assert list((tmp_path / "images").glob("redis*")) == []
+        poor.done(poor.submit("DELETE", f"/instances/{instance['id']}"))
+
+
+def test_port_taken_is_told_and_leaves_nothing(own_service: Standalone) -> None:
+    first = create_instance(own_service, "first", "redis", "7.0")
+    address = own_address(first)
+    neighbour = address.rsplit(".", 1)[0] + f".{int(address.rsplit('.', 1)[1]) + 1}"
+    with socket.socket() as squatter:
+        squatter.bind((neighbour, 6379))
+        squatter.listen()
+        with pytest.raises(ServiceError, match="taken"):
+            create_instance(own_service, "second", "redis", "7.0")
+    [failed] = own_service.get("/instances?name=second")["instances"]
+    own_service.done(own_service.submit("DELETE", f"/instances/{failed['id']}"))
+    create_instance(own_service, "second", "redis", "7.0").delete()
