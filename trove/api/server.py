@@ -18,7 +18,7 @@ WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 HEADER_BYTES = 64 * 1024
 """All header lines of a request; tokens alone may have 16 KB."""
-BODY_BYTES = 8 * 1024 * 1024
+BODY_BYTES = 16 * 1024 * 1024
 """What the server itself refuses; the application refuses much less, in JSON."""
 KEPT_ALIVE = 500
 """Connections kept open between requests."""
