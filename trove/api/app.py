@@ -147,7 +147,7 @@ class Application:
             response.set_headers(error.headers)
         if isinstance(error, Unauthorized) and error.challenge:
             response.set_header("WWW-Authenticate", error.challenge)
-        LOG.info("%s %s: %d %s", request.method, request.path, status, message)
+        LOG.info("%s %s %s: %d %s", request.env.get(HEADER), request.method, request.path, status, message)
 
 
 class _Resource:

@@ -45,7 +45,7 @@ def check_length(request: falcon.Request, most: int) -> None:
     if length <= most:
         return
     if length <= most * SWALLOWED:
-        while request.bounded_stream.read(PIECE):
+        while _receive(request.bounded_stream, PIECE):
             pass
     raise BodyTooLarge(f"the body has {length} bytes; this service reads at most {most}")
 
