@@ -6,6 +6,8 @@ The numbers and names of tasks are those of the Trove v1.0 API, because clients 
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -152,6 +154,26 @@ class StepStatus(StrEnum):
     UNDONE = "UNDONE"
 
 
+OPERATION_MEANING: Mapping[OperationStatus, str] = {
+    OperationStatus.PENDING: "written down, no executor has begun",
+    OperationStatus.RUNNING: "going forward, step by step",
+    OperationStatus.ROLLING_BACK: "taking back what was done, the last step first",
+    OperationStatus.HELD: "waits with its reason for `resume`, `rollback`, or the deletion of the resource",
+    OperationStatus.SUCCEEDED: "the last step is done",
+    OperationStatus.ROLLED_BACK: "everything since the start, or since the latest commit, was taken back",
+    OperationStatus.FAILED: "stopped where it was; nothing was taken back, or its resource was deleted",
+}
+
+STEP_MEANING: Mapping[StepStatus, str] = {
+    StepStatus.WAITING: "not begun",
+    StepStatus.RUNNING: "being done, or waited for",
+    StepStatus.DONE: "has reached its end",
+    StepStatus.FAILED: "has met a fault, or its deadline; the reason is beside it",
+    StepStatus.SKIPPED: "will not be done: a later rollback took its place",
+    StepStatus.UNDONE: "was begun or done, and has been taken back",
+}
+
+
 class EngineStatus(StrEnum):
     """What the engine is doing, as the API shows it in `operating_status`."""
 
@@ -192,20 +214,45 @@ def task_by_name(family: type[InstanceTask] | type[ClusterTask], name: str) -> T
     raise KeyError(name)
 
 
-def diagram() -> str:
-    """Draw the three tables as Mermaid state diagrams, for the manual."""
-    tables = (
-        ("Instance tasks", sorted((a.name, b.name) for a, b in INSTANCE_TRANSITIONS)),
-        ("Cluster tasks", sorted((a.name, b.name) for a, b in CLUSTER_TRANSITIONS)),
-        ("Operations", sorted((a.value, b.value) for a, b in OPERATION_TRANSITIONS)),
+def page() -> str:
+    """Write the manual's page on states: what each means, and its transitions as Mermaid state diagrams."""
+    out = ["# States", "", "<!-- Made by `python -m trove.domain.states > docs/states.md`; do not edit. -->", ""]
+    out += _section(
+        "Instances",
+        "What the service is doing to an instance. `status` in the API follows from it; what the engine itself says is "
+        "`operating_status`.",
+        [("task", "status", "meaning"), *((f"`{t.name}`", t.status, t.description) for t in InstanceTask.ALL)],
+        sorted((a.name, b.name) for a, b in INSTANCE_TRANSITIONS),
     )
-    out = []
-    for title, rows in tables:
-        out += [f"## {title}", "", "```mermaid", "stateDiagram-v2"]
-        out += [f"    {a} --> {b}" for a, b in rows]
-        out += ["```", ""]
-    return "\n".join(out)
+    out += _section(
+        "Clusters",
+        "What the service is doing to a cluster; its members have tasks of their own. Numbers are those of the API.",
+        [("task", "number", "meaning"), *((f"`{t.name}`", str(t.code), t.description) for t in ClusterTask.ALL)],
+        sorted((a.name, b.name) for a, b in CLUSTER_TRANSITIONS),
+    )
+    out += _section(
+        "Operations",
+        "One long change somebody asked for; see [operations](operations.md).",
+        [("status", "", "meaning"), *((f"`{s.value}`", _kind(s), OPERATION_MEANING[s]) for s in OperationStatus)],
+        sorted((a.value, b.value) for a, b in OPERATION_TRANSITIONS),
+    )
+    steps = [("status", "meaning"), *((f"`{s.value}`", STEP_MEANING[s]) for s in StepStatus)]
+    return "\n".join([*out, "## Steps", "", *_table(steps), ""])
+
+
+def _kind(status: OperationStatus) -> str:
+    return "ended" if status.final else "going on" if status.active else "waits for a person"
+
+
+def _section(title: str, text: str, rows: Sequence[tuple[str, ...]], transitions: list[tuple[str, str]]) -> list[str]:
+    drawn = ["```mermaid", "stateDiagram-v2", *(f"    {a} --> {b}" for a, b in transitions), "```"]
+    return [f"## {title}", "", text, "", *_table(rows), "", *drawn, ""]
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    head, *body = (f"| {' | '.join(row)} |" for row in rows)
+    return [head, "|" + " --- |" * len(rows[0]), *body]
 
 
 if __name__ == "__main__":
-    print(diagram())
+    sys.stdout.write(page())

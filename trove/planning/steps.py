@@ -12,7 +12,7 @@ from typing import Any
 from trove.domain.datastores import DatastoreVersion
 from trove.domain.instances import Cluster, Instance
 from trove.domain.plans import Phase, Step
-from trove.domain.states import Task
+from trove.domain.states import InstanceTask, Task
 
 STAGE_DEADLINE = 1800.0
 SERVER_DEADLINE = 90.0
@@ -198,19 +198,27 @@ def record_member(
     member: Instance,
     phase: Phase,
     *,
-    task: Task | None = None,
+    task: Task,
+    title: str,
     version: DatastoreVersion | None = None,
-    title: str | None = None,
     undo: tuple[Step, ...] = (),
 ) -> Step:
-    params: dict[str, Any] = {}
-    if task is not None:
-        params["task"] = task.name
+    params: dict[str, Any] = {"task": task.name}
     if version is not None:
         params["version_id"] = version.id
-    if title is None:
-        title = f"Record that {member.name} runs {version.name}" if version else f"Mark {member.name}: {task.name}"  # type: ignore[union-attr]
     return Step("record.member", title, phase, **of_member(member), params=params, deadline=RECORD_DEADLINE, undo=undo)
+
+
+def record_release(member: Instance, phase: Phase, version: DatastoreVersion, undo: tuple[Step, ...] = ()) -> Step:
+    """The member is idle on the version its engine has proved."""
+    title = f"Record that {member.name} runs {version.name}"
+    return record_member(member, phase, task=InstanceTask.NONE, title=title, version=version, undo=undo)
+
+
+def record_restarting(member: Instance) -> Step:
+    back = (record_member(member, Phase.ROLLBACK, task=InstanceTask.NONE, title=f"{member.name} is left as it is"),)
+    title = f"Mark {member.name} as restarting"
+    return record_member(member, Phase.MEMBER, task=InstanceTask.RESTARTING, title=title, undo=back)
 
 
 def record_deleted(member: Instance, phase: Phase = Phase.REMOVE) -> Step:
@@ -258,7 +266,10 @@ def endpoint_ensure(
 
 
 def endpoint_member(member: Instance, state: str, phase: Phase, *, undo: tuple[Step, ...] = ()) -> Step:
-    title = {"maint": f"Take {member.name} out of the cluster's address", "ready": f"Put {member.name} back behind it"}
+    title = {
+        "maint": f"Take {member.name} out of the cluster's address",
+        "ready": f"Put {member.name} back behind the cluster's address",
+    }
     return Step(
         "endpoint.member",
         title[state],

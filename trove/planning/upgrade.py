@@ -109,7 +109,7 @@ def _instance_steps(world: World, options: UpgradeOptions, copy: bool) -> list[S
         steps.guest(instance, "start", f"Start the engine of {instance.name} again", Phase.ROLLBACK, {"cluster": None}),
         steps.gate(instance, source, Phase.ROLLBACK),
     )
-    mark_undo = (steps.record_member(instance, Phase.ROLLBACK, task=InstanceTask.NONE, version=source),)
+    mark_undo = (steps.record_release(instance, Phase.ROLLBACK, source),)
     plan = [steps.precheck([instance], source), *(steps.stage(version) for version in versions)]
     plan += [
         steps.record_member(
@@ -152,7 +152,7 @@ def _instance_steps(world: World, options: UpgradeOptions, copy: bool) -> list[S
             ", or roll back and lose what was written since" if copy else ""
         )
         plan.append(steps.hold(reason, Phase.FINALIZE))
-    plan.append(steps.record_member(instance, Phase.FINALIZE, task=InstanceTask.NONE, version=versions[-1]))
+    plan.append(steps.record_release(instance, Phase.FINALIZE, versions[-1]))
     if copy:
         plan.append(steps.server_discard(instance, COPY_NAME, commit=True))
     return plan

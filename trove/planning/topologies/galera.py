@@ -170,24 +170,27 @@ def _prepare(cluster: Cluster, member: Instance, *, bootstrap: bool, secret: str
 
 
 def _built(member: Instance, cluster: Cluster, *, undo: bool = False) -> Step:
-    back = (steps.record_member(member, Phase.ROLLBACK, task=InstanceTask.BUILD_ERROR),) if undo else ()
-    title = f"{member.name} is ready"
+    title = f"{member.name} was not completed"
+    lost = steps.record_member(member, Phase.ROLLBACK, task=InstanceTask.BUILD_ERROR, title=title)
     return steps.record_member(
-        member, Phase.BUILD, task=InstanceTask.NONE, version=cluster.version, title=title, undo=back
+        member,
+        Phase.BUILD,
+        task=InstanceTask.NONE,
+        version=cluster.version,
+        title=f"{member.name} is ready",
+        undo=(lost,) if undo else (),
     )
 
 
 def _tell_peers(after: Cluster, member: Instance, undo: Cluster | None = None) -> Step:
     """A member reads the list of its peers at its next start; the running cluster knows them already."""
     title = f"Tell {member.name} who its peers are"
-    back: tuple[Step, ...] = ()
-    if undo is not None:
-        back = (
-            steps.guest(member, "configure", title, Phase.ROLLBACK, {"cluster": topology(undo, member)}, deadline=60.0),
-        )
-    return steps.guest(
-        member, "configure", title, Phase.FINALIZE, {"cluster": topology(after, member)}, deadline=60.0, undo=back
-    )
+    params = {"cluster": topology(after, member)}
+    if undo is None:
+        return steps.guest(member, "configure", title, Phase.FINALIZE, params, deadline=60.0)
+    before = {"cluster": topology(undo, member)}
+    back = (steps.guest(member, "configure", title, Phase.ROLLBACK, before, deadline=60.0),)
+    return steps.guest(member, "configure", title, Phase.BUILD, params, deadline=60.0, undo=back)
 
 
 def _start_again(cluster: Cluster, member: Instance, version: DatastoreVersion) -> tuple[Step, ...]:
@@ -239,6 +242,7 @@ def _restart_member(cluster: Cluster, member: Instance) -> list[Step]:
     return [
         steps.peers_ready(cluster.members, member, Phase.MEMBER),
         steps.endpoint_member(member, "maint", Phase.MEMBER, undo=ready),
+        steps.record_restarting(member),
         steps.guest(
             member,
             "restart",
@@ -287,7 +291,7 @@ def _upgrade_member(
             phase,
             task=InstanceTask.UPGRADING,
             title=f"Mark {member.name} as being upgraded",
-            undo=(steps.record_member(member, Phase.ROLLBACK, task=InstanceTask.NONE, version=source),),
+            undo=(steps.record_release(member, Phase.ROLLBACK, source),),
         ),
         steps.guest(
             member,
@@ -296,7 +300,7 @@ def _upgrade_member(
             phase,
             {"source": source.name, "target": target.name},
             deadline=steps.STOP_DEADLINE,
-            undo=_start_again(cluster, member, source),
+            undo=() if last_old else _start_again(cluster, member, source),
             no_return=last_old,
         ),
         steps.server_ensure(member, target, phase, rebuild=True, undo=() if last_old else go_back),
@@ -309,13 +313,7 @@ def _upgrade_member(
             deadline=steps.DATA_UPGRADE_DEADLINE,
         ),
         steps.gate(member, target, phase),
-        steps.record_member(
-            member,
-            phase,
-            task=InstanceTask.NONE,
-            version=target,
-            undo=() if last_old else (_going_back(member),),
-        ),
+        steps.record_release(member, phase, target, undo=() if last_old else (_going_back(member),)),
         steps.endpoint_member(member, "ready", phase, undo=() if last_old else out_again),
     ]
 

@@ -255,10 +255,15 @@ def _prepare(cluster: Cluster, member: Instance, secret: str | None) -> Step:
 
 
 def _built(member: Instance, cluster: Cluster, *, undo: bool = False) -> Step:
-    back = (steps.record_member(member, Phase.ROLLBACK, task=InstanceTask.BUILD_ERROR),) if undo else ()
-    title = f"{member.name} is ready"
+    title = f"{member.name} was not completed"
+    lost = steps.record_member(member, Phase.ROLLBACK, task=InstanceTask.BUILD_ERROR, title=title)
     return steps.record_member(
-        member, Phase.BUILD, task=InstanceTask.NONE, version=cluster.version, title=title, undo=back
+        member,
+        Phase.BUILD,
+        task=InstanceTask.NONE,
+        version=cluster.version,
+        title=f"{member.name} is ready",
+        undo=(lost,) if undo else (),
     )
 
 
@@ -320,6 +325,7 @@ def _failover(cluster: Cluster, to: Instance, old: Instance, *, no_return: bool)
 def _restart_member(cluster: Cluster, member: Instance) -> list[Step]:
     return [
         steps.peers_ready(cluster.members, member, Phase.MEMBER),
+        steps.record_restarting(member),
         steps.guest(member, "restart", f"Restart the engine of {member.name}", Phase.MEMBER, {"cluster": _topology()}),
         steps.gate(member, cluster.version, Phase.MEMBER),
         _all_agree(member, cluster.members, Phase.MEMBER),
@@ -358,6 +364,7 @@ def _upgrade_member(
             member, Phase.ROLLBACK, task=InstanceTask.UPGRADING, title=f"Mark {member.name} as going back"
         ),
     )
+    back = (steps.record_release(member, Phase.ROLLBACK, source),)
     still_replica = [steps.gate(member, source, phase, role="replica")] if returns else []
     start_again = (
         steps.guest(
@@ -374,7 +381,7 @@ def _upgrade_member(
             phase,
             task=InstanceTask.UPGRADING,
             title=f"Mark {member.name} as being upgraded",
-            undo=(steps.record_member(member, Phase.ROLLBACK, task=InstanceTask.NONE, version=source),),
+            undo=back if returns else (),
         ),
         steps.guest(
             member,
@@ -396,5 +403,5 @@ def _upgrade_member(
         ),
         steps.gate(member, target, phase),
         _all_agree(member, cluster.members, phase),
-        steps.record_member(member, phase, task=InstanceTask.NONE, version=target, undo=out_again if returns else ()),
+        steps.record_release(member, phase, target, undo=out_again if returns else ()),
     ]
