@@ -71,7 +71,7 @@ class Server:
                 with secure.makefile("rb") as reader:
                     while self._request(secure, reader, allowed):
                         pass
-        except (OSError, ValueError):
+        except OSError:
             # The other side is gone, silent, or not one of ours: nobody is left to tell.
             pass
         finally:
@@ -83,17 +83,17 @@ class Server:
         line = reader.readline(LARGEST_HEAD)
         if not line.strip():
             return False
-        keep = True
+        # Until a request has been read whole nobody knows where the next one begins.
+        keep = False
         try:
             method, target, headers = _head(line, reader)
-            keep = headers.get("connection", "").lower() != "close"
             body = _body(headers, reader)
+            keep = headers.get("connection", "").lower() != "close"
             if not allowed:
                 raise Refused(403, "this certificate is not the controller's")
             status, answer = 200, self._answer(method, target, body)
         except Refused as refusal:
             status, answer = refusal.status, {"error": str(refusal)}
-            keep = keep and status not in (411, 413) and bool(line)
         except Exception as problem:
             import traceback
 
@@ -154,14 +154,14 @@ def _wait(query: str) -> float:
 def _head(line: bytes, reader: Any) -> tuple[str, str, dict[str, str]]:
     words = line.decode("latin-1").split()
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
-        raise ValueError("not HTTP")
+        raise Refused(400, "this is not an HTTP/1 request")
     headers: dict[str, str] = {}
     size = len(line)
     while True:
         line = reader.readline(LARGEST_HEAD)
         size += len(line)
         if size > LARGEST_HEAD or not line:
-            raise ValueError("the head is too long or cut off")
+            raise Refused(400, "the head of the request is too long or cut off")
         if line in (b"\r\n", b"\n"):
             return words[0], words[1], headers
         name, _, value = line.decode("latin-1").partition(":")
@@ -178,5 +178,5 @@ def _body(headers: dict[str, str], reader: Any) -> bytes:
         raise Refused(413, f"the body may have at most {protocol.LARGEST_BODY} bytes")
     body = reader.read(int(length))
     if len(body) != int(length):
-        raise ValueError("the body was cut off")
+        raise Refused(400, "the body of the request was cut off")
     return bytes(body)
