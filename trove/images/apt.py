@@ -21,6 +21,8 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 KEYRING_PACKAGE = "debian-archive-keyring"
 INDEX_MAX_AGE = 3600.0
 """Seconds after which the package index is fetched again before a build."""
+INDEX_ROOM = 120 << 20
+"""Room that index and apt's own cache of it may need, bytes; apt itself may hang where the disk is full."""
 UPDATE_TIMEOUT = 300.0
 FETCH_TIMEOUT = 900.0
 
@@ -82,6 +84,8 @@ class AptTree:
             age = time.time() - stamp.stat().st_mtime
             if 0 <= age < INDEX_MAX_AGE:
                 return
+        if host.free_bytes(self._root) < INDEX_ROOM:
+            raise host.no_room(f"fetching the package index of {self._suite}", self._root)
         stamp.unlink(missing_ok=True)
         without: frozenset[str] = frozenset()
         while True:
@@ -125,6 +129,8 @@ class AptTree:
             return cache
         for old in self._root.glob("fetch-*"):
             host.remove_tree(old)
+        if host.free_bytes(self._root) < sum(one.size for one in missing):
+            raise host.no_room(f"fetching packages of {self._suite}", self._root)
         with tempfile.TemporaryDirectory(dir=self._root, prefix="fetch-") as folder:
             try:
                 self._apt(

@@ -122,7 +122,7 @@ class Builder:
             raise host.no_room(f"building the image {recipe.name} (it needs {need >> 20} MB)", self.images_dir)
         work = Path(tempfile.mkdtemp(dir=self.images_dir, prefix=f".build-{recipe.name}-"))
         try:
-            return self._assemble(recipe, wanted, cache, work, image_id, progress)
+            return self._assemble(recipe, wanted, cache, work, lock, image_id, progress)
         finally:
             if work.exists():
                 host.remove_tree(work)
@@ -163,18 +163,29 @@ class Builder:
         return archives, tree.fetch(wanted)
 
     def _assemble(
-        self, recipe: Recipe, archives: Sequence[Archive], cache: Path, work: Path, image_id: str, progress: Progress
+        self,
+        recipe: Recipe,
+        archives: Sequence[Archive],
+        cache: Path,
+        work: Path,
+        lock: int,
+        image_id: str,
+        progress: Progress,
     ) -> Image:
+        """Make the image below `work` and give it its name.
+
+        Every program started holds the recipe's lock as well: should we be killed, the next build waits for them.
+        """
         root = work / store.ROOTFS
         root.mkdir()
         work.chmod(0o755)
         progress(f"Unpacking {len(archives)} packages for {recipe.name}")
         rootfs.make_skeleton(root)
-        rootfs.unpack(archives, cache, root, recipe)
+        rootfs.unpack(archives, cache, root, recipe, lock)
         rootfs.finish(root, recipe)
         progress(f"Preparing {recipe.name}")
-        template.compile_python(root)
-        template.make_template(root, work / "template", recipe)
+        template.compile_python(root, lock)
+        template.make_template(root, work / "template", recipe, lock)
         packages = {archive.package: archive.version for archive in archives}
         meta = {
             "recipe": recipe.name,
@@ -187,7 +198,7 @@ class Builder:
         }
         host.write_atomic(work / store.META, json.dumps(meta, indent=1) + "\n")
         # A power failure must not leave a complete-looking image with empty files.
-        host.run([host.tool("sync"), "-f", str(root)], what="writing the image to disk", timeout=300)
+        host.run([host.tool("sync"), "-f", str(root)], what="writing the image to disk", timeout=300, keep_fds=[lock])
         work.rename(self.images_dir / image_id)
         progress(f"Image {image_id} is ready")
         image = self.get(image_id)

@@ -41,8 +41,8 @@ def make_skeleton(root: Path) -> None:
     (root / "var/run").symlink_to("/run")
 
 
-def unpack(archives: Sequence[Archive], cache: Path, root: Path, recipe: Recipe) -> None:
-    """Unpack all archives below `root`, some at a time."""
+def unpack(archives: Sequence[Archive], cache: Path, root: Path, recipe: Recipe, lock: int) -> None:
+    """Unpack all archives below `root`, some at a time; the programs that do it hold the build's lock too."""
     excludes = [f"--exclude={pattern}" for pattern in recipe.exclude]
     tar = [host.tool("tar"), "-x", "-C", str(root), "--keep-directory-symlink", "--no-same-owner", *excludes]
     tar += ["--warning=no-timestamp"]
@@ -51,18 +51,23 @@ def unpack(archives: Sequence[Archive], cache: Path, root: Path, recipe: Recipe)
     def one(archive: Archive) -> None:
         path = cache / archive.filename
         verify(path, archive)
-        _pipe([dpkg, "--fsys-tarfile", str(path)], tar, what=f"unpacking {archive.filename}")
+        _pipe([dpkg, "--fsys-tarfile", str(path)], tar, lock, what=f"unpacking {archive.filename}")
 
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         for done in [pool.submit(one, archive) for archive in archives]:
             done.result()
 
 
-def _pipe(producer: Sequence[str], consumer: Sequence[str], *, what: str) -> None:
-    with subprocess.Popen(producer, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as source:
+def _pipe(producer: Sequence[str], consumer: Sequence[str], lock: int, *, what: str) -> None:
+    with subprocess.Popen(producer, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(lock,)) as source:
         try:
             sink = subprocess.run(
-                consumer, stdin=source.stdout, capture_output=True, timeout=UNPACK_TIMEOUT, check=False
+                consumer,
+                stdin=source.stdout,
+                capture_output=True,
+                timeout=UNPACK_TIMEOUT,
+                check=False,
+                pass_fds=(lock,),
             )
         except subprocess.TimeoutExpired:
             source.kill()

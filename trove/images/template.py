@@ -39,10 +39,12 @@ def sandbox(root: Path, writable: Sequence[tuple[Path, str]], command: Sequence[
     return [*line, *command]
 
 
-def run_inside(root: Path, writable: Sequence[tuple[Path, str]], command: Sequence[str], *, what: str) -> str:
+def run_inside(
+    root: Path, writable: Sequence[tuple[Path, str]], command: Sequence[str], lock: int, *, what: str
+) -> str:
     """Run a program of the image; CommandFailed with its last words."""
     try:
-        return host.run(sandbox(root, writable, command), what=what, timeout=TIMEOUT).stdout
+        return host.run(sandbox(root, writable, command), what=what, timeout=TIMEOUT, keep_fds=[lock]).stdout
     except host.CommandFailed as exc:
         if "user namespace" in exc.output or "setting up uid map" in exc.output:
             raise host.CommandFailed(
@@ -54,27 +56,27 @@ def run_inside(root: Path, writable: Sequence[tuple[Path, str]], command: Sequen
         raise
 
 
-def compile_python(root: Path) -> None:
+def compile_python(root: Path, lock: int) -> None:
     """Compile the standard library once, as the package's own script would, so that agents start quickly."""
     folders = [path for path in (root / "usr/lib").glob("python3.*") if path.is_dir()]
     for folder in folders:
         inside = f"/usr/lib/{folder.name}"
         command = ["/usr/bin/python3", "-m", "compileall", "-q", "-j0", "--invalidation-mode", "unchecked-hash"]
         command += ["-x", NOT_COMPILED, inside]
-        run_inside(root, [(folder, inside)], command, what="compiling the Python library")
+        run_inside(root, [(folder, inside)], command, lock, what="compiling the Python library")
 
 
-def make_template(root: Path, scratch: Path, recipe: Recipe) -> None:
+def make_template(root: Path, scratch: Path, recipe: Recipe, lock: int) -> None:
     """Run the recipe's template command on an empty data directory and keep the result in the image."""
     if not recipe.template:
         return
     scratch.mkdir()
-    run_inside(root, [(scratch, "/data")], recipe.template, what=f"preparing the data template of {recipe.name}")
+    run_inside(root, [(scratch, "/data")], recipe.template, lock, what=f"preparing the data template of {recipe.name}")
     target = root / TEMPLATE
     target.parent.mkdir(parents=True)
     # Mostly zeros: with holes it is quicker to copy for every new instance.
     copy = [host.tool("cp"), "-r", "--sparse=always", "--preserve=mode,timestamps", str(scratch), str(target)]
-    host.run(copy, what="keeping the data template", timeout=TIMEOUT)
+    host.run(copy, what="keeping the data template", timeout=TIMEOUT, keep_fds=[lock])
     shutil.rmtree(scratch)
     rootfs.open_up(target)
 
