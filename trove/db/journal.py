@@ -104,11 +104,13 @@ class JournalStore(LeaseStore):
         status: OperationStatus,
         text: str = "",
         error: str | None = None,
+        *,
+        step_done: int | None = None,
     ) -> None:
         """Move the operation; ValueError when the table of transitions does not have it.
 
-        StaleGeneration when the lease is lost. Conflict when the executor wants to go on and a user has asked for a
-        rollback in the meantime: read the operation again.
+        With `step_done` that step is DONE in the same transaction. StaleGeneration when the lease is lost. Conflict when
+        the executor wants to go on and a user has asked for a rollback in the meantime: read the operation again.
         """
         before = _locked_status(conn, operation_id)
         if lease is not None:
@@ -118,6 +120,12 @@ class JournalStore(LeaseStore):
             }:
                 raise Conflict(f"operation {operation_id} is to be rolled back; read it again")
         check_operation_transition(before, status)
+        if step_done is not None:
+            conn.execute(
+                sa.update(operation_steps)
+                .where(operation_steps.c.operation_id == operation_id, operation_steps.c.position == step_done)
+                .values(status=StepStatus.DONE.value, finished=rows.utcnow(), error=None)
+            )
         _move(conn, operation_id, status, text, error)
 
     @transaction

@@ -19,7 +19,7 @@ from trove.domain.errors import NotFound
 from trove.domain.health import Health
 from trove.domain.instances import Cluster, Instance
 from trove.domain.states import InstanceTask, Task, check_cluster_transition, check_instance_transition
-from trove.domain.store import Page
+from trove.domain.store import Lease, Page
 
 IDLE = InstanceTask.NONE.name
 """Clusters have the same name for it."""
@@ -105,14 +105,18 @@ class ResourceStore(CatalogueStore):
         return [self._cluster(row, members[row[0]]) for row in found]
 
     @transaction
-    def update_instance(self, conn: Connection, /, instance_id: str, **fields: Any) -> None:
+    def update_instance(
+        self, conn: Connection, /, instance_id: str, *, lease: Lease | None = None, **fields: Any
+    ) -> None:
         """Set fields (INSTANCE_FIELDS), or delete with `deleted=True`, which may be told twice.
 
-        A task must follow from the present one by the table of transitions (ValueError).
+        A task must follow from the present one by the table of transitions (ValueError). StaleGeneration, and nothing
+        is written, with a lease that is lost.
         """
         before = conn.execute(
             sa.select(instances.c.task, instances.c.deleted).where(instances.c.id == instance_id).with_for_update()
         ).first()
+        _check_lease(conn, lease)
         deleted = bool(fields.pop("deleted", False))
         if before is None or (before.deleted and not deleted):
             raise NotFound("instance", instance_id)
@@ -131,11 +135,14 @@ class ResourceStore(CatalogueStore):
             conn.execute(sa.update(instances).where(instances.c.id == instance_id).values(**values))
 
     @transaction
-    def update_cluster(self, conn: Connection, /, cluster_id: str, **fields: Any) -> None:
+    def update_cluster(
+        self, conn: Connection, /, cluster_id: str, *, lease: Lease | None = None, **fields: Any
+    ) -> None:
         """Set fields (CLUSTER_FIELDS), or delete with `deleted=True`; as `update_instance`."""
         before = conn.execute(
             sa.select(clusters.c.task, clusters.c.deleted).where(clusters.c.id == cluster_id).with_for_update()
         ).first()
+        _check_lease(conn, lease)
         deleted = bool(fields.pop("deleted", False))
         if before is None or (before.deleted and not deleted):
             raise NotFound("cluster", cluster_id)
@@ -204,6 +211,14 @@ def set_task(conn: Connection, table: sa.Table, key: str, before: str, task: Tas
     else:
         check_cluster_transition(rows.CLUSTER_TASKS[before], task)
     conn.execute(sa.update(table).where(table.c.id == key).values(task=task.name, **values))
+
+
+def _check_lease(conn: Connection, lease: Lease | None) -> None:
+    """Raise StaleGeneration when the lease is lost; nobody can take it until the transaction ends."""
+    from trove.db.leases import held, lost  # which in turn needs this module
+
+    if lease is not None and not conn.execute(sa.select(sa.literal(1)).where(*held(lease)).with_for_update()).first():
+        raise lost(lease)
 
 
 def _by_cluster(found: Sequence[Sequence[Any]]) -> Mapping[str, list[Sequence[Any]]]:

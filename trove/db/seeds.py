@@ -51,8 +51,9 @@ def _seed(conn: Connection, engines: tuple[Engine, ...]) -> None:
             (release for engine in engines for release in engine.releases if release.datastore == name), key=_age
         )
         newest = version_id(name, releases[-1].name)
-        values: dict[str, Any] = {"position": position, "default_version_id": newest}
-        _put(conn, datastores, datastore_id(name), known, values, {"name": name})
+        # An operator's choice of default stays until a newer release comes.
+        default = {} if newest in versions else {"default_version_id": newest}
+        _put(conn, datastores, datastore_id(name), known, {"position": position} | default, {"name": name})
         for place, release in enumerate(releases):
             _put(
                 conn,

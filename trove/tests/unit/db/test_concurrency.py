@@ -99,8 +99,9 @@ def test_processes_claim_each_operation_once(url: str, store: Store, make: Build
 def test_processes_share_a_quota_and_a_pool(url: str, store: Store) -> None:
     assert sum(in_processes(3, create_some, url)) == 7
     assert store.usage("p")["instances"] == 7
-    held = [instance.address for instance in store.all_instances()]
-    assert sorted(held) == [f"127.90.0.{n}" for n in range(1, 8)]
+    held = {instance.address for instance in store.all_instances()}
+    assert len(held) == 7
+    assert set(store.reserve_addresses(254 - 7)) == {f"127.90.0.{n}" for n in range(1, 255)} - held
 
 
 def test_threads_race_for_one_resource(store: Store, make: Builder) -> None:
@@ -126,15 +127,14 @@ def test_threads_never_get_the_same_address(store: Store) -> None:
 
 def test_a_dead_executor_is_replaced(store: Store, make: Builder, another: Callable[[], Store]) -> None:
     operation = make.accept(make.create())
-    dead = store.claim("dead", 0.2)
+    other = another()
+    began = store.now()
+    dead = store.claim("dead", 0.5)
     assert dead is not None
     store.set_status(dead, operation.id, OperationStatus.RUNNING)
     store.set_step(dead, 0, StepStatus.RUNNING, "half done")
-    other = another()
-    assert other.claim("alive", 5) is None
-    began = time.monotonic()
-    alive: Lease = until(lambda: other.claim("alive", 5))
-    assert time.monotonic() - began < 2
+    alive: Lease = until(lambda: other.claim("alive", 600))
+    assert store.now() >= began + 0.5
     assert alive.operation_id == operation.id
     assert alive.fence > dead.fence
     before = store.operation(operation.id)
@@ -149,17 +149,17 @@ def test_a_dead_executor_is_replaced(store: Store, make: Builder, another: Calla
     store.release(dead)
     assert store.operation(operation.id) == before
     assert "taken over by alive" in before.events[-1].text
-    assert other.claim("third", 5) is None
+    assert other.claim("third", 600) is None
 
 
 def test_a_lease_lives_as_long_as_it_is_renewed(store: Store, make: Builder) -> None:
     make.create(finish=False)
-    lease = store.claim("a", 0.5)
+    lease = store.claim("a", 2)
     assert lease is not None
-    end = store.now() + 1.2
+    end = store.now() + 2.5
     while store.now() < end:
-        assert store.renew([lease], 0.5) == [lease]
-        assert store.claim("b", 0.5) is None
+        assert store.renew([lease], 2) == [lease]
+        assert store.claim("b", 2) is None
     assert until(lambda: store.claim("b", 5)).operation_id == lease.operation_id
 
 
