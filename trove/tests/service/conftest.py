@@ -52,6 +52,8 @@ class started:
         self.server.start()
         return self.server
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is not None:
+            print(self.server.log(80))
         self.server.purge()
         shutil.rmtree(self._directory)
