@@ -34,6 +34,9 @@ SILENCE = 90.0
 ISOLATED = ("--wsrep-on=OFF", "--wsrep-provider=none", "--skip-networking")
 """A start in which only the agent reaches the engine, and nothing it writes reaches its peers."""
 
+PAUSE = 0.03
+"""Seconds between two questions to an engine: asked more often it has less time for what it is waited for."""
+
 SHOWN = (
     "wsrep_local_state_comment",
     "wsrep_ready",
@@ -56,6 +59,8 @@ class Manager(base.Manager):
         self.log = settings.kept("mariadb.log")
         self.config = settings.kept("my.cnf")
         self._bootstrap = False
+        self._seen: tuple[float, dict[str, Any]] | None = None
+        self._doing: tuple[float, str] = (0.0, "")
 
     # -- start and stop -----------------------------------------------------------------------------------------------
 
@@ -97,7 +102,7 @@ class Manager(base.Manager):
         with self._bootstrapping(params):
             result = super().prepare(params, progress)
         # Passwords have no business on the data volume once the accounts are made.
-        self.keep(users=[])
+        self.keep(users=[], tables=self.settings.image_id)
         return result
 
     def start(self, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -129,6 +134,7 @@ class Manager(base.Manager):
 
     def launch(self, extra: Sequence[str] = ()) -> None:
         guest_wsrep.begin_log(self.log)
+        self._seen = None
         alone = "--wsrep-provider=none" in extra
         self.keep(isolated=alone)
         if self.cluster is not None and not alone:
@@ -137,15 +143,15 @@ class Manager(base.Manager):
             extra = [*extra, "--innodb-flush-log-at-trx-commit=0"]
         super().launch(extra)
 
-    def wait_ready(self, timeout: float, poll: float = base.POLL / 2) -> None:
-        """Wait for the engine; a member may take as long as it shows signs of life, because data may be long to copy."""
+    def wait_ready(self, timeout: float, poll: float = PAUSE) -> None:
+        """Wait for the engine; a member may take as long as it shows signs of life: a copy may be large."""
         if self.cluster is None:
             return super().wait_ready(timeout, poll)
         sign, since = self._sign_of_life(), time.monotonic()
         while True:
             try:
                 self.ping()
-                return self._make_durable()
+                return self._joined()
             except EngineDown as error:
                 if not self.engine.alive():
                     raise GuestError(f"the engine ended while starting: {self.last_words()}") from None
@@ -156,8 +162,7 @@ class Manager(base.Manager):
             time.sleep(poll)
 
     def before_upgrade(self, params: dict[str, Any], progress: Progress) -> None:
-        with self._sql() as cursor:
-            cursor.execute("SET GLOBAL innodb_fast_shutdown = 1")
+        self._set("innodb_fast_shutdown = 1")
 
     def pre_upgrade(self, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
         result = super().pre_upgrade(params, progress)
@@ -174,26 +179,54 @@ class Manager(base.Manager):
     # -- upgrade ------------------------------------------------------------------------------------------------------
 
     def upgrade(self, params: dict[str, Any], progress: Progress) -> None:
-        """Bring the system tables to this version where nobody sees it, then start as a member again."""
-        if self.state.get("tables") != self._build():
-            if self.engine.alive():
-                self.stop_engine(progress)
+        """Bring the system tables to this version: a single server alone, a member beside its peers.
+
+        A member catches up first and is still out of the endpoint then; docs/decisions/galera-direct-upgrade.md.
+        """
+        if self.cluster is not None:
+            self.start_engine(progress)
+            if not self._tables_current():
+                self._upgrade_member(progress)
+            return
+        if not self._tables_current():
+            self.stop_engine(progress)
             progress("starting the engine for its agent alone")
             self.launch(ISOLATED)
             self.wait_ready(self.start_timeout)
             progress("bringing the system tables to the new version")
             self._upgrade_tables()
             self.stop_engine(progress)
-            self.keep(tables=self._build())
         self.start_engine(progress)
 
-    def _upgrade_tables(self) -> None:
-        command = [UPGRADE, f"--defaults-file={self.config}", f"--socket={self.socket}"]
-        command += [f"--user={guest_sql.ACCOUNT}", "--skip-write-binlog", "--silent"]
-        _run(command, self.env(), UPGRADE_TIMEOUT, "mariadb-upgrade")
+    def _upgrade_member(self, progress: Progress) -> None:
+        progress("bringing the system tables to the new version")
+        # Its peers need not wait for this member, however far it falls behind meanwhile.
+        self._set("wsrep_desync = ON")
+        try:
+            self._upgrade_tables()
+        finally:
+            self._set("wsrep_desync = OFF")
 
-    def _build(self) -> str:
-        return self.settings.image_id
+    def _upgrade_tables(self) -> None:
+        for name in ("mysql_upgrade_info", "mariadb_upgrade_info"):
+            # What it says is not true of tables that came from a peer.
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(os.path.join(self.datadir, name))
+        # Nothing of it may reach the peers, which need their own tables: without binary log it switches wsrep_on off.
+        command = [UPGRADE, "--no-defaults", f"--socket={self.socket}", f"--user={guest_sql.ACCOUNT}"]
+        _run([*command, "--skip-write-binlog", "--silent"], self.env(), UPGRADE_TIMEOUT, "mariadb-upgrade")
+        self.keep(tables=self.settings.image_id)
+
+    def _tables_current(self) -> bool:
+        return bool(self.state.get("tables") == self.settings.image_id)
+
+    def _joined(self) -> None:
+        """Finish what a start has left over, now that the member has all data."""
+        self._set("innodb_flush_log_at_trx_commit = 1")
+        if self._tables_current() and guest_wsrep.was_copied(guest_wsrep.end_of(self.log, 1 << 20)):
+            # A full copy brings the system tables of its donor, which may run an older version.
+            self.keep(tables=None)
+            self._upgrade_member(lambda sentence: None)
 
     # -- copies from peers --------------------------------------------------------------------------------------------
 
@@ -203,12 +236,13 @@ class Manager(base.Manager):
                 shutil.rmtree(entry.path)
             else:
                 os.unlink(entry.path)
-        self.keep(tables=None)
+        self.keep(tables=None, recovered=None)
 
     def copy_from_peers(self, params: dict[str, Any], progress: Progress) -> None:
         donors = [str(name) for name in params.get("donors") or []]
         progress("getting a full copy" + (f" from {' or '.join(donors)}" if donors else ""))
         self.start_engine(progress, [f"--wsrep-sst-donor={','.join(donors)}"] if donors else [])
+        self.keep(tables=self.settings.image_id)
 
     # -- sessions -----------------------------------------------------------------------------------------------------
 
@@ -243,6 +277,11 @@ class Manager(base.Manager):
             raise EngineDown(_unready(said))
 
     def observe(self) -> dict[str, Any]:
+        if self._seen is None or time.monotonic() - self._seen[0] > PAUSE:
+            self._seen = (time.monotonic(), self._observe())
+        return dict(self._seen[1])
+
+    def _observe(self) -> dict[str, Any]:
         with self._sql() as cursor:
             version = guest_sql.pairs(cursor, "SHOW GLOBAL VARIABLES LIKE 'version'").get("version", "")
             said = guest_sql.pairs(cursor, "SHOW GLOBAL STATUS LIKE 'wsrep_%'") if self.cluster is not None else {}
@@ -284,8 +323,16 @@ class Manager(base.Manager):
             with guest_sql.connect(self.socket) as cursor:
                 yield cursor
         except EngineDown as error:
-            doing = guest_wsrep.doing(guest_wsrep.end_of(self.log)) if self.cluster is not None else ""
-            raise EngineDown(f"the engine is {doing}" if doing and "wsrep" not in str(error) else str(error)) from None
+            raise EngineDown(self._what_it_does() or str(error)) from None
+
+    def _what_it_does(self) -> str:
+        """Return what a member that does not answer is doing, from its log, read at most four times a second."""
+        if self.cluster is None:
+            return ""
+        if time.monotonic() - self._doing[0] > 0.25:
+            doing = guest_wsrep.doing(guest_wsrep.end_of(self.log))
+            self._doing = (time.monotonic(), f"the engine is {doing}" if doing else "")
+        return self._doing[1]
 
     def _start_position(self) -> list[str]:
         """Return how to start a member: from the position its data has, as a new cluster only when ordered so."""
@@ -317,9 +364,9 @@ class Manager(base.Manager):
         # Data that is half a copy cannot be recovered; the member then asks for a full copy by itself.
         return guest_wsrep.recovered(done.stdout.decode("utf-8", "replace"))
 
-    def _make_durable(self) -> None:
+    def _set(self, assignment: str) -> None:
         with self._sql() as cursor:
-            cursor.execute("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
+            cursor.execute(f"SET GLOBAL {assignment}")
 
     def _sign_of_life(self) -> tuple[int, int]:
         try:

@@ -28,7 +28,7 @@ PROVIDER = "/usr/lib/galera/libgalera_smm.so"
 def render(
     paths: Mapping[str, str], address: str, port: int, ram_mb: int, vcpus: int, cluster: Mapping[str, Any] | None
 ) -> str:
-    """Return my.cnf. `paths` has datadir, socket, pid, tmp and log; `cluster` is the topology, None for a single one."""
+    """Return my.cnf. `paths`: datadir, socket, pid, tmp, log; `cluster`: the topology, None for a single server."""
     options = {
         "datadir": paths["datadir"],
         "socket": paths["socket"],

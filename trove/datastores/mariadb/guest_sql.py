@@ -91,13 +91,15 @@ def create_databases(cursor: Any, databases: Iterable[Any]) -> list[str]:
 
 def create_users(cursor: Any, users: Iterable[Mapping[str, Any]], databases: list[str]) -> None:
     """Make the accounts that are missing; one that names no databases may use all of `databases`."""
+    literal = cursor.connection.escape
     for user in users:
         name, host = str(user["name"]), str(user.get("host") or "%")
-        what = f"user '{name}'"
-        _execute(cursor, what, "CREATE USER IF NOT EXISTS %s@%s IDENTIFIED BY %s", (name, host, str(user["password"])))
+        what, account = f"user '{name}'", f"{literal(name)}@{literal(host)}"
+        password = literal(str(user["password"]))
+        _execute(cursor, what, f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY {password}")
         for told in user.get("databases") or databases:
             database = str(told if isinstance(told, str) else told["name"])
-            _execute(cursor, what, f"GRANT ALL PRIVILEGES ON {pattern(database)}.* TO %s@%s", (name, host))
+            _execute(cursor, what, f"GRANT ALL PRIVILEGES ON {pattern(database)}.* TO {account}")
 
 
 def identifier(name: str) -> str:
@@ -112,11 +114,9 @@ def pattern(name: str) -> str:
     return re.sub(r"([\\_%])", r"\\\1", identifier(name))
 
 
-def _execute(cursor: Any, what: str, statement: str, values: tuple[str, ...] | None = None) -> None:
-    # Without values a percent sign in a name stays what it is.
-    text = statement.replace("%", "%%").replace("%%s", "%s") if values is not None else statement
+def _execute(cursor: Any, what: str, statement: str) -> None:
     try:
-        cursor.execute(text, values)
+        cursor.execute(statement)
     except pymysql.err.Error as error:
         raise GuestError(f"{what} could not be made: {words(error)}") from None
 
@@ -131,7 +131,7 @@ class Drain:
     that are never idle for long (seconds since the start, idle seconds wanted).
     """
 
-    PATIENCE = ((0.25, 0.010), (0.75, 0.005), (1.5, 0.002))
+    PATIENCE = ((0.15, 0.010), (0.3, 0.005), (0.5, 0.002))
     POLL = 0.002
 
     def __init__(self, cursor: Any) -> None:

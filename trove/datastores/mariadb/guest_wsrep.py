@@ -22,9 +22,9 @@ SIGNS = (
     (r"Requesting state transfer: success, donor: (\d+)", "receiving a state transfer"),
     (r"State transfer required", "asking for a state transfer"),
     (r"discarding pending addr without UUID|connection to peer .* timed out", "looking for its peers"),
-    (r"Shifting \w+[/\w]* -> (\S+)", "state {0}"),
+    (r"Shifting \w+[/\w]* -> (\S+)", "in state {0}"),
     (r"Starting crash recovery", "recovering from a crash"),
-    (r"failed to reach primary view", "found no peers with quorum"),
+    (r"failed to reach primary view", "finding no peers with quorum"),
 )
 """What the engine does while it does not answer: pattern in its log, sentence."""
 
@@ -79,6 +79,11 @@ def last_run(log: str) -> str:
 def ended_cleanly(log: str) -> bool:
     """Tell whether the latest run ended with a complete shutdown."""
     return "Shutdown complete" in last_run(log)
+
+
+def was_copied(log: str) -> bool:
+    """Tell whether the latest run began with a full copy from a peer."""
+    return re.search(r"SST completed on joiner", last_run(log)) is not None
 
 
 def complaint(log: str) -> str:
