@@ -16,7 +16,7 @@ from trove.db.tables import operation_events, operation_steps, operations
 from trove.domain.errors import BadRequest, Conflict, NotFound, Unprocessable
 from trove.domain.operations import Operation
 from trove.domain.plans import Step
-from trove.domain.states import OPERATION_TRANSITIONS, OperationStatus, StepStatus, check_operation_transition
+from trove.domain.states import OperationStatus, StepStatus, check_operation_transition
 from trove.domain.store import Acceptance, Lease, Page
 
 _ONE = sa.select(*rows.OPERATION).where(operations.c.id == sa.bindparam("id"))
@@ -37,6 +37,11 @@ _LATEST = sa.select(*rows.OPERATION).where(
 )
 
 FILTERS = {"status": operations.c.status, "kind": operations.c.kind, "resource_id": operations.c.resource_id}
+
+ONWARD = frozenset(
+    {OperationStatus.PENDING, OperationStatus.RUNNING, OperationStatus.SUCCEEDED, OperationStatus.FAILED}
+)
+"""Where nothing leads to from a rollback."""
 
 ENDED = frozenset({StepStatus.DONE, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.UNDONE})
 CLEAN = ENDED - {StepStatus.FAILED}
@@ -109,15 +114,13 @@ class JournalStore(LeaseStore):
     ) -> None:
         """Move the operation; ValueError when the table of transitions does not have it.
 
-        With `step_done` that step is DONE in the same transaction. StaleGeneration when the lease is lost. Conflict when
-        the executor wants to go on and a user has asked for a rollback in the meantime: read the operation again.
+        With `step_done` that step is DONE in the same transaction. StaleGeneration when the lease is lost. Conflict
+        when the executor wants to go on and a user has asked for a rollback in the meantime: read it again.
         """
         before = _locked_status(conn, operation_id)
         if lease is not None:
             _check_lease(conn, lease, operation_id)
-            if before is OperationStatus.ROLLING_BACK and (before, status) not in OPERATION_TRANSITIONS | {
-                (before, before)
-            }:
+            if before is OperationStatus.ROLLING_BACK and status in ONWARD:
                 raise Conflict(f"operation {operation_id} is to be rolled back; read it again")
         check_operation_transition(before, status)
         if step_done is not None:

@@ -92,6 +92,21 @@ def test_progress(store: Store, make: Builder) -> None:
         store.set_status(lease, operation.id, RUNNING)
 
 
+def test_a_hold_is_passed_in_the_same_moment_as_the_operation_is_held(store: Store, make: Builder) -> None:
+    operation = make.accept(make.create())
+    lease = claim(store)
+    store.set_status(lease, operation.id, RUNNING)
+    store.set_step(lease, 1, StepStatus.RUNNING)
+    store.set_status(lease, operation.id, HELD, "after the canary", step_done=1)
+    read = store.operation(operation.id)
+    assert (read.status, read.status_text) == (HELD, "after the canary")
+    assert [row.status.value for row in read.steps] == ["WAITING", "DONE", "WAITING"]
+    store.request(operation.id, "resume")
+    with pytest.raises(StaleGeneration):
+        store.set_status(lease, operation.id, HELD, step_done=0)
+    assert store.operation(operation.id).steps[0].status is StepStatus.WAITING
+
+
 def test_one_operation_holds_a_cluster_and_all_its_members(store: Store, make: Builder) -> None:
     cluster = make.create_cluster()
     operation = make.accept(cluster)
