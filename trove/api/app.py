@@ -29,6 +29,8 @@ LOG = logging.getLogger(__name__)
 
 WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Responder = Callable[..., None]
+CONTEXT = "trove.context"
+"""Key of the request's environment for what log lines show of it."""
 MEDIA_TYPE = "application/vnd.openstack.trove+json"
 
 
@@ -120,13 +122,8 @@ class Application:
         identity: Identity = self._strategy.identify(request.env)
         is_admin = self._enforcer.allows("context_is_admin", identity, identity.project_id)
         caller = Caller(identity.user_id, identity.project_id, identity.roles, is_admin)
-        RequestContext(
-            user_id=caller.user_id,
-            project_id=caller.project_id,
-            roles=list(caller.roles),
-            is_admin=is_admin,
-            request_id=request.env[HEADER],
-        )
+        context: RequestContext = request.env[CONTEXT]
+        context.user_id, context.project_id, context.is_admin = caller.user_id, caller.project_id, is_admin
         if project != caller.project_id:
             raise Forbidden(f"your project is {caller.project_id}, not {project[:80]}; use your own in the URL")
         return caller
@@ -168,7 +165,7 @@ class _Envelope:
         request_id = new_request_id()
         request.env[HEADER] = request_id
         response.set_header(HEADER, request_id)
-        RequestContext(request_id=request_id)
+        request.env[CONTEXT] = RequestContext(request_id=request_id)
         bodies.check_length(request, self._most)
         if request.env.get("wsgi.input_terminated") and request.content_length is None:
             bodies.receive_chunks(request, self._most)

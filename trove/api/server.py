@@ -25,7 +25,19 @@ KEPT_ALIVE = 500
 
 
 class _Cheroot(wsgi.Server):
-    """Cheroot that speaks through logging, and leaves no socket open that it could not bind."""
+    """Cheroot that speaks through logging, and leaves no socket open that it could not bind.
+
+    It would give every new connection to a thread at once, so that a few clients which say nothing keep all threads
+    waiting. Here a new connection waits with the kept-alive ones until it has something to say.
+    """
+
+    _connections: Any
+
+    def process_conn(self, conn: Any) -> None:
+        if conn.last_used is None:
+            self._connections.put(conn)
+        else:
+            super().process_conn(conn)
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
         LOG.log(level, msg.strip(), exc_info=traceback)

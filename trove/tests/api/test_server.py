@@ -96,6 +96,15 @@ def test_an_unread_chunked_body_does_not_become_the_next_request(server: ApiServ
     assert answers.count(b"HTTP/1.1 ") == 1, answers
 
 
+def test_silent_clients_keep_nobody_waiting(server: ApiServer, send: Send) -> None:
+    silent = [socket.create_connection(server.address, timeout=20) for _ in range(20)]
+    try:
+        assert send("GET", "/healthcheck", {}, None)[0] == 200
+    finally:
+        for sock in silent:
+            sock.close()
+
+
 def test_sixteen_clients_at_once(installation: Installation, server: ApiServer) -> None:
     installation.instance("shop")
     failures: list[Any] = []
