@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection
 from trove.db import acceptance as accepting
 from trove.db import rows
 from trove.db.engine import transaction
-from trove.db.leases import LeaseStore, held, lost
+from trove.db.fencing import check_lease
+from trove.db.leases import LeaseStore
 from trove.db.tables import operation_events, operation_steps, operations
 from trove.domain.errors import BadRequest, Conflict, NotFound, Unprocessable
 from trove.domain.operations import Operation
@@ -119,7 +120,9 @@ class JournalStore(LeaseStore):
         """
         before = _locked_status(conn, operation_id)
         if lease is not None:
-            _check_lease(conn, lease, operation_id)
+            if lease.operation_id != operation_id:
+                raise ValueError(f"the lease is of operation {lease.operation_id}, not of {operation_id}")
+            check_lease(conn, lease)
             if before is OperationStatus.ROLLING_BACK and status in ONWARD:
                 raise Conflict(f"operation {operation_id} is to be rolled back; read it again")
         check_operation_transition(before, status)
@@ -150,7 +153,7 @@ class JournalStore(LeaseStore):
         what was there, but a step that ends well loses its error. StaleGeneration when the lease is lost.
         """
         now = rows.utcnow()
-        _check_lease(conn, lease, lease.operation_id)
+        check_lease(conn, lease)
         where = (operation_steps.c.operation_id == lease.operation_id, operation_steps.c.position == index)
         before = conn.execute(sa.select(operation_steps.c.status).where(*where)).scalar()
         if before is None:
@@ -173,7 +176,7 @@ class JournalStore(LeaseStore):
     @transaction
     def append_undo(self, conn: Connection, lease: Lease, steps: Sequence[Step]) -> None:
         """Append rollback steps behind all others; earlier undo steps that were not done become SKIPPED."""
-        _check_lease(conn, lease, lease.operation_id)
+        check_lease(conn, lease)
         mine = operation_steps.c.operation_id == lease.operation_id
         conn.execute(
             sa.update(operation_steps)
@@ -247,14 +250,6 @@ def _locked_status(conn: Connection, operation_id: str) -> OperationStatus:
     if status is None:
         raise NotFound("operation", operation_id)
     return OperationStatus(status)
-
-
-def _check_lease(conn: Connection, lease: Lease, operation_id: str) -> None:
-    """Raise StaleGeneration unless the lease is held; nobody can take it until the transaction ends."""
-    if lease.operation_id != operation_id:
-        raise ValueError(f"the lease is of operation {lease.operation_id}, not of {operation_id}")
-    if conn.execute(sa.select(operations.c.id).where(*held(lease)).with_for_update()).first() is None:
-        raise lost(lease)
 
 
 def _move(conn: Connection, operation_id: str, status: OperationStatus, text: str, error: str | None) -> None:

@@ -15,8 +15,8 @@ from trove.db import rows
 from trove.db.acceptance import write_event
 from trove.db.counters import FENCE, next_number
 from trove.db.engine import Part, database_time, transaction
+from trove.db.fencing import held
 from trove.db.tables import operations
-from trove.domain.errors import StaleGeneration
 from trove.domain.states import ACTIVE_OPERATION_STATUSES
 from trove.domain.store import Lease
 
@@ -76,19 +76,3 @@ class LeaseStore(Part):
     def release(self, conn: Connection, lease: Lease) -> None:
         """Give the lease up so that another executor can take the operation at once; no error when it is lost."""
         conn.execute(sa.update(operations).where(*held(lease)).values(lease_owner=None, lease_until=None))
-
-
-def held(lease: Lease) -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the condition that the lease is still that of its owner."""
-    return (
-        operations.c.id == lease.operation_id,
-        operations.c.lease_owner == lease.owner,
-        operations.c.fence == lease.fence,
-    )
-
-
-def lost(lease: Lease) -> StaleGeneration:
-    """Make the error for a write under a lost lease."""
-    return StaleGeneration(
-        f"operation {lease.operation_id} is no longer run by {lease.owner} (fence {lease.fence}); nothing was written"
-    )

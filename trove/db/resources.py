@@ -13,6 +13,7 @@ from trove.db import reads, rows
 from trove.db.addresses import free_addresses_of
 from trove.db.catalogue import CatalogueStore
 from trove.db.engine import transaction
+from trove.db.fencing import check_lease
 from trove.db.secrets import drop_secret_of
 from trove.db.tables import clusters, instances
 from trove.domain.errors import NotFound
@@ -116,7 +117,8 @@ class ResourceStore(CatalogueStore):
         before = conn.execute(
             sa.select(instances.c.task, instances.c.deleted).where(instances.c.id == instance_id).with_for_update()
         ).first()
-        _check_lease(conn, lease)
+        if lease is not None:
+            check_lease(conn, lease)
         deleted = bool(fields.pop("deleted", False))
         if before is None or (before.deleted and not deleted):
             raise NotFound("instance", instance_id)
@@ -142,7 +144,8 @@ class ResourceStore(CatalogueStore):
         before = conn.execute(
             sa.select(clusters.c.task, clusters.c.deleted).where(clusters.c.id == cluster_id).with_for_update()
         ).first()
-        _check_lease(conn, lease)
+        if lease is not None:
+            check_lease(conn, lease)
         deleted = bool(fields.pop("deleted", False))
         if before is None or (before.deleted and not deleted):
             raise NotFound("cluster", cluster_id)
@@ -211,14 +214,6 @@ def set_task(conn: Connection, table: sa.Table, key: str, before: str, task: Tas
     else:
         check_cluster_transition(rows.CLUSTER_TASKS[before], task)
     conn.execute(sa.update(table).where(table.c.id == key).values(task=task.name, **values))
-
-
-def _check_lease(conn: Connection, lease: Lease | None) -> None:
-    """Raise StaleGeneration when the lease is lost; nobody can take it until the transaction ends."""
-    from trove.db.leases import held, lost  # which in turn needs this module
-
-    if lease is not None and not conn.execute(sa.select(sa.literal(1)).where(*held(lease)).with_for_update()).first():
-        raise lost(lease)
 
 
 def _by_cluster(found: Sequence[Sequence[Any]]) -> Mapping[str, list[Sequence[Any]]]:

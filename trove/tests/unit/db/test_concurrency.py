@@ -142,6 +142,8 @@ def test_a_dead_executor_is_replaced(store: Store, make: Builder, another: Calla
         lambda: store.set_step(dead, 0, StepStatus.DONE, "too late"),
         lambda: store.set_status(dead, operation.id, OperationStatus.SUCCEEDED),
         lambda: store.append_undo(dead, operation.plan.steps),
+        lambda: store.update_instance(operation.resource_id, lease=dead, name="too late"),
+        lambda: store.update_cluster(operation.resource_id, lease=dead, name="too late"),
     ):
         with pytest.raises(StaleGeneration, match="no longer run by dead"):
             late()
