@@ -168,6 +168,17 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path, onerror=retry)
 
 
+def sandbox_advice(text: str) -> str:
+    """Return what to do when bubblewrap said that, where we know; starts with `; `."""
+    refused = ("No permissions to create a new namespace", "setting up uid map", "Creating new namespace failed")
+    if not any(words in text for words in refused):
+        return ""
+    return (
+        "; this host forbids user namespaces: allow them (sysctl kernel.unprivileged_userns_clone=1, "
+        "user.max_user_namespaces above 0, kernel.apparmor_restrict_unprivileged_userns=0), or run as root"
+    )
+
+
 @contextlib.contextmanager
 def disk_errors(doing: str, where: Path) -> Iterator[None]:
     """Turn a full disk, a quota or a forbidden directory into a DriverError that says what to do."""

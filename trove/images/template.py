@@ -46,14 +46,7 @@ def run_inside(
     try:
         return host.run(sandbox(root, writable, command), what=what, timeout=TIMEOUT, keep_fds=[lock]).stdout
     except host.CommandFailed as exc:
-        if "user namespace" in exc.output or "setting up uid map" in exc.output:
-            raise host.CommandFailed(
-                f"{what} failed: this host forbids user namespaces ({host.last_words(exc.output)}); allow them "
-                f"(sysctl kernel.unprivileged_userns_clone=1 or kernel.apparmor_restrict_unprivileged_userns=0), "
-                f"or run as root",
-                exc.output,
-            ) from exc
-        raise
+        raise host.CommandFailed(f"{exc}{host.sandbox_advice(exc.output)}", exc.output) from exc
 
 
 def compile_python(root: Path, lock: int) -> None:

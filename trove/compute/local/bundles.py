@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +15,8 @@ from trove.compute.local import sandbox
 from trove.domain.ports import Image
 
 COMPILE_TIMEOUT = 60.0
+IN_USE = ".in-use"
+"""File on which every sandbox that runs the code holds a lock."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,24 @@ class Bundles:
             command = sandbox.compile_command(host.tool("bwrap"), image.path, work)
             host.run(command, what="compiling the guest agent", timeout=COMPILE_TIMEOUT)
             _open_up(work)
+            (work / IN_USE).touch(mode=0o644)
             work.rename(target)
+            self._prune(image, target)
         return target
+
+    def _prune(self, image: Image, present: Path) -> None:
+        """Remove older states of the code that no sandbox runs any more."""
+        for folder in self._folder.glob(f"*-{image.id}"):
+            if folder == present:
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                fd = os.open(folder / IN_USE, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    unused = host.try_lock(fd)
+                finally:
+                    os.close(fd)
+                if unused:
+                    host.remove_tree(folder)
 
 
 def _open_up(folder: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from trove import host
 from trove.compute.local import process, sandbox, volumes
-from trove.compute.local.bundles import Bundle, Bundles
+from trove.compute.local.bundles import IN_USE, Bundle, Bundles
 from trove.compute.local.layout import Credentials, Home, Layout, Record
 from trove.compute.local.limits import ControlGroups
 from trove.domain.errors import DriverError, PortTaken
@@ -36,7 +36,8 @@ class LocalCompute:
     """Sandboxes below `<state_dir>/instances`.
 
     `credentials` makes an agent's certificate for an instance id and address; `bundle` is the agent's code. As root
-    every server gets a user of its own, else all run as the present user in user namespaces.
+    every server gets a user of its own; else, or where `own_users` is false or the host does not allow it, all run as
+    the present user in user namespaces.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class LocalCompute:
         self._layout = Layout(state_dir)
         self._images, self._credentials = images, credentials
         self._bundles = Bundles(self._layout.state_dir / "agents", bundle)
-        self._own_users = os.geteuid() == 0 if own_users is None else own_users
+        self._own_users = own_users
         self._groups = groups or ControlGroups(f"trove-{self._layout.digest}")
 
     # -- orders ------------------------------------------------------------------------------------------------
@@ -168,16 +169,16 @@ class LocalCompute:
         home.write(record)
         self._write_etc(home, record)
         box = sandbox.Box(spec.name, image.path, home.path, bundle, record.uid)
-        meta = Path(image.path).parent / "image.json"
+        held = [Path(image.path).parent / "image.json", bundle / IN_USE]
         process.bound(home.console)
-        process.start(home, sandbox.command(box, bwrap, info_fd=INFO_FD), INFO_FD, record.groups, meta)
+        process.start(home, sandbox.command(box, bwrap, info_fd=INFO_FD), INFO_FD, record.groups, held)
         return self._server(home, record)
 
     def _prepare(self, home: Home, record: Record | None, spec: ServerSpec) -> Record:
         """Make directory, user and limits; returns what is to be recorded."""
         if record is not None:
             uid = record.uid
-        elif not self._own_users:
+        elif not self._can_give_users():
             uid = None
         elif home.data.exists():
             uid = home.data.stat().st_uid
@@ -195,6 +196,12 @@ class LocalCompute:
             fresh.rename(home.data)
         limits = self._groups.apply(spec.instance_id, spec.ram_mb, spec.vcpus)
         return Record(spec, uid, limits.enforced, limits.groups)
+
+    def _can_give_users(self) -> bool:
+        """Tell whether we may make mounts and change users; root in a container often may not."""
+        if self._own_users is None:
+            self._own_users = os.geteuid() == 0 and process.succeeds(sandbox.probe_command(host.tool("bwrap")))
+        return self._own_users
 
     def _write_etc(self, home: Home, record: Record) -> None:
         spec = record.spec

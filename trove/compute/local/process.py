@@ -54,11 +54,11 @@ def running(home: Home) -> bool:
         os.close(fd)
 
 
-def start(home: Home, command: Sequence[str], info_fd_mark: str, groups: Sequence[str], image_meta: Path) -> None:
+def start(home: Home, command: Sequence[str], info_fd_mark: str, groups: Sequence[str], held: Sequence[Path]) -> None:
     """Start a sandbox and return when its process 1 runs; DriverError with the console's end when it does not.
 
     `info_fd_mark` in the command is replaced by the descriptor of the file that gets the process number. The sandbox
-    also holds a shared lock on its image's record, so that the image is not deleted under it.
+    also holds shared locks on the files `held`, so that the image and the agent's code are not deleted under it.
     """
     with contextlib.ExitStack() as stack:
         lock = _descriptor(stack, home.lock, os.O_RDWR | os.O_CREAT)
@@ -66,10 +66,11 @@ def start(home: Home, command: Sequence[str], info_fd_mark: str, groups: Sequenc
         info = _descriptor(stack, home.pid_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         console = _descriptor(stack, home.console, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         kept = [lock, info]
-        with contextlib.suppress(OSError):
-            image = _descriptor(stack, image_meta, os.O_RDONLY)
-            if host.try_lock(image, shared=True):
-                kept.append(image)
+        for path in held:
+            with contextlib.suppress(OSError):
+                fd = _descriptor(stack, path, os.O_RDONLY)
+                if host.try_lock(fd, shared=True):
+                    kept.append(fd)
         reader, writer = os.pipe()
         stack.callback(os.close, reader)
         line = [str(info) if word == info_fd_mark else word for word in command]
@@ -85,7 +86,17 @@ def start(home: Home, command: Sequence[str], info_fd_mark: str, groups: Sequenc
         if launched.returncode == 0 and ready and os.read(reader, 16):
             return
     end(home, grace=0)
-    raise DriverError(f"the sandbox did not start: {host.last_words(tail(home.console, 5)) or 'it said nothing'}")
+    said = host.last_words(tail(home.console, 5))
+    raise DriverError(f"the sandbox did not start: {said or 'it said nothing'}{host.sandbox_advice(said)}")
+
+
+def succeeds(command: Sequence[str]) -> bool:
+    """Tell whether a command ends well."""
+    try:
+        host.run(command, what="trying a sandbox", timeout=START_TIMEOUT)
+    except host.CommandFailed:
+        return False
+    return True
 
 
 def _open_files() -> int:

@@ -104,6 +104,14 @@ def command(
     return [*line, "/bin/sh", "-c", LOOP, "trove-sandbox", *agent]
 
 
+def probe_command(bwrap: str) -> list[str]:
+    """Return a command line that succeeds where sandboxes with users of their own can be made."""
+    line = [bwrap, "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", "probe", "--as-pid-1"]
+    line += ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp", "--"]
+    line += ["setpriv", "--reuid", "700000000", "--regid", "700000000", "--clear-groups", "--bounding-set=-all"]
+    return [*line, "true"]
+
+
 def account_files(name: str, address: str, uid: int | None) -> dict[str, str]:
     """Return the content of passwd, group and hosts inside."""
     number = INSIDE_ID if uid is None else uid

@@ -103,9 +103,9 @@ def images(state_dir: Path) -> Builder:
     return Builder(state_dir, images_dir=default_images_dir())
 
 
-def make_compute(state_dir: Path, builder: Builder | None = None) -> LocalCompute:
+def make_compute(state_dir: Path, builder: Builder | None = None, digest: str = "stand-in") -> LocalCompute:
     """Return a compute as a freshly started controller would have it."""
-    bundle = Bundle(write_bundle, lambda: "stand-in")
+    bundle = Bundle(write_bundle, lambda: digest)
     made = Credentials("ca", "cert", "key")
     return LocalCompute(state_dir, builder or images(state_dir), lambda name, address: made, bundle)
 

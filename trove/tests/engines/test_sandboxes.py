@@ -419,6 +419,17 @@ def test_what_a_failing_start_said_is_told(lab, broken_image):
     assert compute.inspect(spec.instance_id).state is ServerState.STOPPED
 
 
+def test_older_agent_code_goes_when_nobody_runs_it(lab):
+    first, second = lab.spec(1), lab.spec(2)
+    agents = lab.state_dir / "agents"
+    lab.start(first)
+    make_compute(lab.state_dir, digest="newer").ensure(second, order())
+    assert {path.name.split("-redis")[0] for path in agents.glob("*-redis-*")} == {"stand-in", "newer"}
+    lab.compute.stop(first.instance_id, order())
+    make_compute(lab.state_dir, digest="newest").ensure(first, order())
+    assert {path.name.split("-redis")[0] for path in agents.glob("*-redis-*")} == {"newer", "newest"}
+
+
 def test_the_console_stays_small(lab):
     spec = lab.spec()
     lab.start(spec)
@@ -445,28 +456,36 @@ lab.compute.stop(spec.instance_id, order())
 lab.compute.copy_data(spec.instance_id, "before", order(), lambda text: None)
 lab.compute.restore_data(spec.instance_id, "before", order())
 server = lab.start(other)
+assert lab.data(spec).stat().st_uid == os.getuid()
 print(json.dumps([os.getuid(), first, lab.starts(spec), server.state, dict(server.limits)]))
 lab.close()
 assert lab.compute.list() == []
 """
 
 
+LESS = {
+    "ordinary user": ["--reuid=54321", "--regid=54321", "--clear-groups", "--inh-caps=-all"],
+    "root in a container": ["--bounding-set=-sys_admin", "--inh-caps=-all"],
+}
+
+
 @pytest.mark.skipif(not ROOT, reason="the other tests run as an ordinary user already")
-def test_an_ordinary_user_can_do_the_same(tmp_path, lab):
+@pytest.mark.parametrize("who", LESS)
+def test_one_with_fewer_rights_can_do_the_same(lab, who):
     lab.spec(), lab.spec(recipe="redis-8.0")
     home = Path("/tmp") / f"trove-ordinary-{os.getpid()}"
     home.mkdir(mode=0o700)
-    os.chown(home, 54321, 54321)
+    if who == "ordinary user":
+        os.chown(home, 54321, 54321)
     try:
         done = subprocess.run(
-            ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "--inh-caps=-all", sys.executable, "-B",
-             "-c", ORDINARY, str(home / "state"), str(next(NETWORKS))],
+            ["setpriv", *LESS[who], sys.executable, "-B", "-c", ORDINARY, str(home / "state"), str(next(NETWORKS))],
             env={"PATH": os.environ["PATH"], "HOME": str(home), "TROVE_TEST_IMAGES": str(lab.images.images_dir)},
             capture_output=True, text=True, timeout=120, check=False, cwd=Path(__file__).parents[3],
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         uid, report, starts, state, limits = json.loads(done.stdout)
-        assert (uid, state, len(starts)) == (54321, "RUNNING", 3)
+        assert (uid, state, len(starts)) == (54321 if who == "ordinary user" else 0, "RUNNING", 3)
         assert (report["user"], report["key"], report["no_new_privs"]) == ("database", "key", "1")
         assert report["writable"] == ["/data", "/tmp", "/run", "/dev/shm"]
         assert limits["disk"] is False
