@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from trove.api.context import Call, Reply
 from trove.api.handlers import common
@@ -149,7 +150,7 @@ def _page(call: Call) -> Page[Instance]:
         include_clustered=call.flag("include_clustered"),
     )
     # Pages follow ascending ids; inside a page the newest stands first, as clients are used to.
-    newest = sorted(page.items, key=lambda item: str(item.created), reverse=True)
+    newest = sorted(page.items, key=lambda item: item.created or datetime.min, reverse=True)
     return Page(newest, page.next_marker)
 
 
