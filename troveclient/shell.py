@@ -467,7 +467,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             import logging
 
             logging.getLogger("troveclient").debug("error", exc_info=True)
-        print(f"ERROR: {error or type(error).__name__}", file=sys.stderr)
+        from troveclient.commands import errors
+
+        print(f"ERROR: {errors.explain(error) or error or type(error).__name__}", file=sys.stderr)
         return 1
 
 

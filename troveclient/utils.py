@@ -140,9 +140,7 @@ def find_resource(manager: Any, name_or_id: Any) -> Any:
         found = step(manager, value)
         if found is not None:
             return found
-    raise exceptions.CommandError(
-        f"No {kind} with a name or ID of '{value}' exists. List what exists with the list command of its kind."
-    )
+    raise exceptions.CommandError(f"No {kind} with a name or ID of '{value}' exists; the list command shows what does.")
 
 
 def _by_id(manager: Any, value: str) -> Any:

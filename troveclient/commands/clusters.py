@@ -144,10 +144,15 @@ def or_instance(ctx: Any, value: str) -> tuple[str, Any]:
         if not isinstance(error, exceptions.NotFound) and type(error).__name__ != "CommandError":
             raise
         first = error
+    return "instance", standalone(ctx, value, first)
+
+
+def standalone(ctx: Any, value: str, first: Exception) -> Any:
+    """The instance that a cluster's command line means; raises `first` when there is none, or several clusters."""
     if "More than one" in str(first):
         raise first
     try:
-        return "instance", ctx.find(ctx.client.instances, value)
+        return ctx.find(ctx.client.instances, value)
     except Exception:
         raise first from None
 
@@ -165,10 +170,7 @@ def delete_cluster(ctx: Any, a: Any) -> None:
             except Exception as error:
                 if not _missing(error):
                     raise
-                kind, found = or_instance(ctx, value)
-                if kind == "cluster":
-                    raise
-                target = found.id
+                kind, target = "instance", standalone(ctx, value, error).id
                 ctx.client.instances.delete(target)
                 ctx.say(f"There is no cluster {value}; request to delete instance {value} has been accepted.")
             if kind == "cluster" and ctx.shell == "trove":

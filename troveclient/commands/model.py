@@ -140,7 +140,10 @@ class Context:
 
     def find(self, manager: Any, value: Any) -> Any:
         """The whole record for an id or name."""
-        return manager.get(self.ref(manager, value))
+        if utils.is_uuid_like(value):
+            return manager.get(value)
+        found = utils.find_resource(manager, value)
+        return found if getattr(found, "_loaded", True) else manager.get(found.id)
 
     def project_id(self, value: str) -> str:
         """The id of a project; without an identity service at hand the value is one already."""

@@ -14,7 +14,8 @@ def plain(value: Any) -> str:
         return ""
     if isinstance(value, dict):
         if "address" in value:
-            return f"{value['address']} ({value['type']})" if value.get("type") else str(value["address"])
+            address = f"{value['address']}:{value['port']}" if value.get("port") else str(value["address"])
+            return f"{address} ({value['type']})" if value.get("type") else address
         return ", ".join(f"{key}={plain(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
         return ", ".join(plain(item) for item in value)

@@ -52,7 +52,7 @@ class Waiter:
                     raise
             if now + pause > deadline:
                 raise exceptions.CommandError(
-                    f"Waited {self.timeout:.0f} s for {what}: {self.last_word()}. It goes on; nothing was stopped."
+                    f"Waited {self.timeout:g} s for {what}: {self.last_word()}. It goes on; nothing was stopped."
                 )
             time.sleep(pause)
             pause = min(pause * 1.5, self.ctx.poll_seconds_max)

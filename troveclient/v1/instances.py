@@ -208,7 +208,7 @@ class Instances(base.ManagerWithFind):
         if dry_run and answer:
             return answer["plan"]
         started = operations.id_from(resp.headers.get("Location"))
-        return self.api.operations.get(started) if started else None
+        return operations.Operation(self.api.operations, {"id": started}) if started else None
 
     def _action(self, instance: Any, body: dict[str, Any]) -> Any:
         url = f"/instances/{base.getid(instance)}/action"

@@ -11,7 +11,10 @@ from osc_lib import exceptions as osc_exceptions
 from osc_lib import utils as osc_utils
 
 from troveclient import base, exceptions, utils
-from troveclient.commands import model, output
+from troveclient.commands import errors, model, output
+
+# Formats without structure of their own: a list is one word among others there.
+_FLAT = ("value", "csv", "shell")
 
 
 class Structured(columns.FormattableColumn[Any]):
@@ -39,8 +42,9 @@ class _Lookup:
     whole answer, and its error comes out again where osc-lib would begin to list.
     """
 
-    def __init__(self, manager: Any) -> None:
+    def __init__(self, manager: Any, search: Any = None) -> None:
         self.manager = manager
+        self.search = search or utils.get_resource_id_by_name
         self.resource_class = getattr(manager, "resource_class", object)
         self.error: Exception | None = None
 
@@ -48,7 +52,7 @@ class _Lookup:
         if self.error is not None:
             raise self.error
         try:
-            return utils.get_resource_id_by_name(self.manager, value)
+            return self.search(self.manager, value)
         except Exception as error:
             self.error = error
             raise
@@ -68,7 +72,8 @@ class OscContext(model.Context):
         self.app = command.app
         self.row = command.row
         self.module = command.__class__.__module__
-        self.table = getattr(parsed_args, "formatter", "table") == "table"
+        self.formatter = getattr(parsed_args, "formatter", "table")
+        self.table = self.formatter == "table"
         self.admin = False
 
     def say(self, text: str) -> None:
@@ -103,8 +108,8 @@ class OscContext(model.Context):
     def find(self, manager: Any, value: Any) -> Any:
         if utils.is_uuid_like(value):
             return manager.get(value)
-        found = osc_utils.find_resource(_Lookup(manager), value)
-        return manager.get(found) if isinstance(found, (str, int)) else found
+        found = osc_utils.find_resource(_Lookup(manager, utils.find_resource), value)
+        return found if getattr(found, "_loaded", True) else manager.get(base.getid(found))
 
     def project_id(self, value: str) -> str:
         return utils.get_project_id(self.app.client_manager.identity, value)
@@ -120,7 +125,9 @@ class OscContext(model.Context):
         return definition.admin_columns if self.admin else definition.columns
 
     def cell(self, value: Any) -> Any:
-        return Structured(value) if isinstance(value, (list, dict, tuple)) else value
+        if not isinstance(value, (list, dict, tuple)):
+            return value
+        return output.plain(value) if self.formatter in _FLAT else Structured(value)
 
     def cells(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
         return [tuple(self.cell(value) for value in row) for row in rows]
@@ -136,5 +143,8 @@ def guarded(run: Any, ctx: OscContext, parsed_args: Any) -> Any:
         return run(ctx, parsed_args)
     except exceptions.CommandError as error:
         raise CommandError(str(error)) from error
-    except exceptions.Unauthorized as error:
-        raise CommandError(f"{error} Log in again or check the credentials.") from error
+    except Exception as error:
+        told = errors.explain(error)
+        if told is None:
+            raise
+        raise CommandError(told) from error
