@@ -58,7 +58,7 @@ class Manager(base.Manager):
         self.socket = os.path.join(settings.tmp_dir, "engine.sock")
         self.log = settings.kept("mariadb.log")
         self.config = settings.kept("my.cnf")
-        self._bootstrap = False
+        self._start_as: list[str] = []
         self._seen: tuple[float, dict[str, Any]] | None = None
         self._doing: tuple[float, str] = (0.0, "")
 
@@ -99,7 +99,7 @@ class Manager(base.Manager):
         write_text(self.config, text)
 
     def prepare(self, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        with self._bootstrapping(params):
+        with self._remembering(params):
             result = super().prepare(params, progress)
         # Passwords have no business on the data volume once the accounts are made.
         self.keep(users=[], tables=self.settings.image_id)
@@ -115,16 +115,21 @@ class Manager(base.Manager):
                         return super().start(params, progress)
                 self.stop_engine(progress)
             guest_wsrep.allow_bootstrap(self.datadir)
-        with self._bootstrapping(params):
+        with self._remembering(params):
             return super().start(params, progress)
 
     @contextlib.contextmanager
-    def _bootstrapping(self, params: dict[str, Any]) -> Any:
-        self._bootstrap = bool(params.get("bootstrap"))
+    def _remembering(self, params: dict[str, Any]) -> Any:
+        """Let `launch` know how this operation wants a member started; later starts are ordinary ones again."""
+        if params.get("bootstrap"):
+            self._start_as = ["--wsrep-new-cluster"]
+        elif params.get("donors"):
+            # The comma at the end: others will do where none of these can.
+            self._start_as = [f"--wsrep-sst-donor={_names(params['donors'])},"]
         try:
             yield
         finally:
-            self._bootstrap = False
+            self._start_as = []
 
     def start_engine(self, progress: Progress, extra: Sequence[str] = ()) -> None:
         if self.engine.alive() and self.state.get("isolated"):
@@ -151,7 +156,7 @@ class Manager(base.Manager):
         while True:
             try:
                 self.ping()
-                return self._joined()
+                return None if self.state.get("isolated") else self._joined()
             except EngineDown as error:
                 if not self.engine.alive():
                     raise GuestError(f"the engine ended while starting: {self.last_words()}") from None
@@ -223,6 +228,7 @@ class Manager(base.Manager):
     def _joined(self) -> None:
         """Finish what a start has left over, now that the member has all data."""
         self._set("innodb_flush_log_at_trx_commit = 1")
+        self.keep(recovered=None)
         if self._tables_current() and guest_wsrep.was_copied(guest_wsrep.end_of(self.log, 1 << 20)):
             # A full copy brings the system tables of its donor, which may run an older version.
             self.keep(tables=None)
@@ -239,9 +245,10 @@ class Manager(base.Manager):
         self.keep(tables=None, recovered=None)
 
     def copy_from_peers(self, params: dict[str, Any], progress: Progress) -> None:
-        donors = [str(name) for name in params.get("donors") or []]
-        progress("getting a full copy" + (f" from {' or '.join(donors)}" if donors else ""))
-        self.start_engine(progress, [f"--wsrep-sst-donor={','.join(donors)}"] if donors else [])
+        donors = _names(params.get("donors") or [])
+        progress("getting a full copy" + (f" from {donors.replace(',', ' or ')}" if donors else ""))
+        # Without a comma at the end nobody else will do: only a member of the same version can be the donor here.
+        self.start_engine(progress, [f"--wsrep-sst-donor={donors}"] if donors else [])
         self.keep(tables=self.settings.image_id)
 
     # -- sessions -----------------------------------------------------------------------------------------------------
@@ -307,7 +314,7 @@ class Manager(base.Manager):
 
     def health(self) -> dict[str, Any]:
         seen = super().health()
-        if self.cluster is not None and not self.engine.alive():
+        if self.cluster is not None and not seen["detail"]:
             # Enough for the controller to choose who starts a cluster that was stopped as a whole.
             seen["detail"] = {**guest_wsrep.position(self.datadir), "recovered": self.state.get("recovered")}
         return seen
@@ -336,9 +343,14 @@ class Manager(base.Manager):
 
     def _start_position(self) -> list[str]:
         """Return how to start a member: from the position its data has, as a new cluster only when ordered so."""
-        extra = ["--wsrep-new-cluster"] if self._bootstrap else []
+        extra = self._start_as
         saved = guest_wsrep.position(self.datadir)
-        if not saved or saved["seqno"] != -1 or not os.path.exists(os.path.join(self.datadir, "ibdata1")):
+        if not saved or not os.path.exists(os.path.join(self.datadir, "ibdata1")):
+            self.keep(recovered=None)
+            return extra
+        if saved["seqno"] != -1:
+            # The file forgets it at the start; while the member looks for its peers the controller may want to know.
+            self.keep(recovered=f"{saved['uuid']}:{saved['seqno']}")
             return extra
         # It did not end in order: only the engine can tell from its data how far it had come.
         found = self._recover()
@@ -389,6 +401,14 @@ def _unready(said: dict[str, str]) -> str:
     if said.get("wsrep_ready") != "ON":
         return f"the member takes no statements (wsrep_ready {said.get('wsrep_ready', 'unknown')})"
     return ""
+
+
+def _names(donors: Sequence[Any]) -> str:
+    names = [str(name) for name in donors]
+    for name in names:
+        if not re.fullmatch(r"[^\s,]+", name):
+            raise GuestError(f"'{name}' cannot be the name of a donor")
+    return ",".join(names)
 
 
 def _run(command: Sequence[str], env: Any, timeout: float, what: str) -> None:

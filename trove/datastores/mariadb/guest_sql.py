@@ -45,7 +45,8 @@ def connect(socket_path: str, answer_timeout: float = ANSWER_TIMEOUT) -> Iterato
             auth_plugin_map={"unix_socket": _BySocket},
         )
     except (pymysql.err.Error, OSError) as error:
-        raise EngineDown(words(error)) from None
+        silent = isinstance(error, OSError) or error.args[:1] in ((2002,), (2003,))
+        raise EngineDown("the engine does not accept connections yet" if silent else words(error)) from None
     try:
         with connection.cursor() as cursor:
             yield cursor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from typing import Any
@@ -50,6 +51,9 @@ def allow_bootstrap(datadir: str) -> None:
     """Tell Galera that this member may start the cluster, although it was not the last one to leave it."""
     path = os.path.join(datadir, GRASTATE)
     text = read_text(path)
+    with contextlib.suppress(FileNotFoundError):
+        # A saved view would make it wait for the members of that view.
+        os.unlink(os.path.join(datadir, VIEW))
     if text is not None:
         write_text(path, re.sub(r"^safe_to_bootstrap:.*$", "safe_to_bootstrap: 1", text, flags=re.MULTILINE), True)
 

@@ -20,6 +20,7 @@ import pytest
 from trove.compute.local.bundles import Bundle
 from trove.compute.local.driver import LocalCompute
 from trove.compute.local.layout import Credentials
+from trove.datastores.mariadb.recovery import first_to_start
 from trove.domain.errors import Unavailable
 from trove.domain.health import Health
 from trove.domain.ports import Backend, EndpointSpec, GuestAddress, Order, ServerSpec, ServerState
@@ -295,9 +296,12 @@ def test_members_killed_at_once_come_back_by_themselves(lab: Lab, cluster: list[
 def test_cluster_that_was_stopped_as_a_whole_is_started_by_its_last_member(cluster: list[Node]) -> None:
     for node in cluster:
         node.do("stop")
-    said = {node.name: node.health().detail for node in cluster}
-    assert [detail["safe_to_bootstrap"] for detail in said.values()] == [False, False, True]
-    first = max(cluster, key=lambda node: (said[node.name]["safe_to_bootstrap"], said[node.name]["seqno"]))
+    said = {node.name: node.health() for node in cluster}
+    assert [health.detail["safe_to_bootstrap"] for health in said.values()] == [False, False, True]
+    assert first_to_start({**said, cluster[0].name: None}) is None
+    chosen = first_to_start(said)
+    assert chosen == cluster[2].name
+    first = next(node for node in cluster if node.name == chosen)
     first.do("start", bootstrap=True)
     # Told twice it happens once.
     first.do("start", bootstrap=True)
