@@ -1,7 +1,6 @@
 """Accepting an operation: everything that belongs to it is written in one transaction, or nothing is.
 
-Invariant 1 of the design is kept here: one operation at a time holds a cluster and all its members. All acceptances
-of the installation queue at one counter row, so what is checked cannot change before it is written.
+All acceptances of the installation queue at one counter row, so what one checks no other can change before it writes.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -20,36 +18,25 @@ from trove.db import rows
 from trove.db.addresses import own_address
 from trove.db.counters import ACCEPTED, next_number
 from trove.db.quotas import check_limits
-from trove.db.resources import set_task
+from trove.db.scope import Scope, check_free
 from trove.db.secrets import keep_secret
 from trove.db.tables import clusters, instances, operation_events, operation_steps, operations
-from trove.domain.errors import Conflict, NotFound, Unprocessable
+from trove.domain.errors import Conflict
 from trove.domain.instances import Cluster, Instance
 from trove.domain.operations import Operation
 from trove.domain.plans import Plan, Step
-from trove.domain.states import (
-    FINAL_OPERATION_STATUSES,
-    ClusterTask,
-    InstanceTask,
-    OperationStatus,
-    StepStatus,
-    Task,
-)
+from trove.domain.states import OperationStatus, StepStatus
 from trove.domain.store import Acceptance
-
-TABLES = {"instance": instances, "cluster": clusters}
-DELETING = frozenset({InstanceTask.DELETING, ClusterTask.DELETING})
 
 
 def accept(conn: Connection, acceptance: Acceptance) -> str:
     """Write the operation and return its id; raises as `Journal.accept` says."""
     next_number(conn, ACCEPTED)
     now = rows.utcnow()
-    scope = _Scope(conn, acceptance)
-    scope.check_exists(acceptance.plan)
     # First who holds it: that has moved the generation on, and says more.
-    waiting = _check_free(conn, acceptance, scope)
-    scope.check_generation(acceptance.plan)
+    waiting = check_free(conn, acceptance)
+    scope = Scope(conn, acceptance)
+    scope.check(acceptance.plan)
     _give_up(conn, acceptance.plan, waiting, now)
     check_limits(conn, acceptance.project_id, acceptance.new_instances, acceptance.limits)
     try:
@@ -60,105 +47,6 @@ def accept(conn: Connection, acceptance: Acceptance) -> str:
     for owner_id, value in acceptance.secrets.items():
         keep_secret(conn, owner_id, value)
     return _write_operation(conn, acceptance, now)
-
-
-class _Scope:
-    """The rows that an operation holds: a cluster with its members, or an instance without a cluster."""
-
-    def __init__(self, conn: Connection, acceptance: Acceptance) -> None:
-        plan = acceptance.plan
-        self.new = {instance.id for instance in acceptance.new_instances}
-        if acceptance.new_cluster is not None:
-            self.new.add(acceptance.new_cluster.id)
-        self.resource = self._row(conn, TABLES[plan.resource_type], plan.resource_id)
-        cluster_id: str | None = plan.resource_id
-        if plan.resource_type == "instance":
-            cluster_id = self.resource.cluster_id if self.resource is not None else None
-        self.cluster = self._row(conn, clusters, cluster_id) if cluster_id else None
-        self.instances: dict[str, sa.Row[Any]] = {}
-        if self.cluster is not None:
-            found = conn.execute(
-                sa.select(instances)
-                .where(instances.c.cluster_id == cluster_id, instances.c.deleted == 0)
-                .order_by(instances.c.id)
-                .with_for_update()
-            )
-            self.instances = {row.id: row for row in found}
-        elif plan.resource_type == "instance" and self.resource is not None:
-            self.instances = {self.resource.id: self.resource}
-
-    @staticmethod
-    def _row(conn: Connection, table: sa.Table, key: str) -> sa.Row[Any] | None:
-        found = sa.select(table).where(table.c.id == key, table.c.deleted == 0).with_for_update()
-        return conn.execute(found).first()
-
-    @property
-    def ids(self) -> list[str]:
-        return [*self.instances, *([self.cluster.id] if self.cluster is not None else [])]
-
-    def check_exists(self, plan: Plan) -> None:
-        """Refuse a plan whose resource is neither there nor new."""
-        if self.resource is None and plan.resource_id not in self.new:
-            raise NotFound(plan.resource_type, plan.resource_id)
-
-    def check_generation(self, plan: Plan) -> None:
-        """Refuse a plan made against another generation of its resource."""
-        if plan.generation != (0 if self.resource is None else self.resource.generation):
-            raise Conflict(
-                f"{plan.resource_type} '{plan.resource_name}' has changed since the plan was made; "
-                f"read it again and retry"
-            )
-
-    def move(self, conn: Connection, acceptance: Acceptance, now: datetime) -> None:
-        """Give every row of the scope its next generation, and its task where it gets one."""
-        plan = acceptance.plan
-        tasks = dict(acceptance.member_tasks)
-        if acceptance.resource_task is not None:
-            tasks[plan.resource_id] = acceptance.resource_task
-        if self.cluster is not None:
-            _move(conn, clusters, self.cluster, tasks.pop(self.cluster.id, None), now)
-        for row in self.instances.values():
-            _move(conn, instances, row, tasks.pop(row.id, None), now)
-        strangers = tasks.keys() - self.new
-        if strangers:
-            raise NotFound("member", sorted(strangers)[0])
-
-
-def _move(conn: Connection, table: sa.Table, row: sa.Row[Any], task: Task | None, now: datetime) -> None:
-    values: dict[str, Any] = {"generation": row.generation + 1}
-    if task is None:
-        conn.execute(sa.update(table).where(table.c.id == row.id).values(**values))
-    else:
-        set_task(conn, table, row.id, row.task, task, updated=now, **values)
-
-
-def _check_free(conn: Connection, acceptance: Acceptance, scope: _Scope) -> list[Operation]:
-    """Refuse when another operation holds something of the scope.
-
-    A deletion is not refused because of operations that are HELD; they are returned.
-    """
-    plan = acceptance.plan
-    found = conn.execute(
-        sa.select(*rows.OPERATION)
-        .where(
-            operations.c.resource_id.in_(scope.ids),
-            operations.c.status.not_in([status.value for status in FINAL_OPERATION_STATUSES]),
-        )
-        .with_for_update()
-    ).all()
-    deleting = acceptance.resource_task in DELETING
-    unfinished = [rows.to_operation(row) for row in found]
-    blocking = [operation for operation in unfinished if not (deleting and operation.status is OperationStatus.HELD)]
-    if blocking:
-        raise Unprocessable(
-            *(
-                f"{plan.resource_type} '{plan.resource_name}' is busy: operation {operation.id} ({operation.kind} of "
-                f"{operation.resource_type} '{operation.resource_name}') is {operation.status}; "
-                + ("resume it or roll it back" if operation.status is OperationStatus.HELD else "wait until it ends")
-                for operation in blocking
-            )
-        )
-    return unfinished
 
 
 def _give_up(conn: Connection, plan: Plan, waiting: Iterable[Operation], now: datetime) -> None:

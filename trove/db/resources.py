@@ -19,7 +19,7 @@ from trove.db.tables import clusters, instances
 from trove.domain.errors import NotFound
 from trove.domain.health import Health
 from trove.domain.instances import Cluster, Instance
-from trove.domain.states import InstanceTask, Task, check_cluster_transition, check_instance_transition
+from trove.domain.states import InstanceTask, check_cluster_transition, check_instance_transition
 from trove.domain.store import Lease, Page
 
 IDLE = InstanceTask.NONE.name
@@ -205,15 +205,6 @@ class ResourceStore(CatalogueStore):
 
     def _instances(self, found: Sequence[Sequence[Any]]) -> list[Instance]:
         return self._with_versions(lambda versions: [rows.to_instance(row, versions) for row in found])
-
-
-def set_task(conn: Connection, table: sa.Table, key: str, before: str, task: Task, **values: Any) -> None:
-    """Move a row that the caller has locked to another task, checked against the transitions."""
-    if table is instances:
-        check_instance_transition(rows.INSTANCE_TASKS[before], task)
-    else:
-        check_cluster_transition(rows.CLUSTER_TASKS[before], task)
-    conn.execute(sa.update(table).where(table.c.id == key).values(task=task.name, **values))
 
 
 def _by_cluster(found: Sequence[Sequence[Any]]) -> Mapping[str, list[Sequence[Any]]]:
