@@ -74,8 +74,14 @@ class Operation:
 
     @property
     def can_roll_back(self) -> bool:
-        """Whether `rollback` would be accepted: active or held, and no point of no return passed."""
-        return self.status in (OperationStatus.RUNNING, OperationStatus.HELD) and may_roll_back(self.started_steps)
+        """Whether `rollback` would be accepted: running or held, something left to do, and a way back.
+
+        An operation that has done its last step and only has not said so yet must not end as rolled back.
+        """
+        forward = [row for row in self.steps if not row.undo]
+        complete = bool(forward) and all(row.status is StepStatus.DONE for row in forward)
+        going = self.status in (OperationStatus.RUNNING, OperationStatus.HELD)
+        return going and not complete and may_roll_back(self.started_steps)
 
     @property
     def can_resume(self) -> bool:

@@ -86,12 +86,12 @@ class Resources(Protocol):
 
     def release_addresses(self, addresses: Sequence[str]) -> None: ...
 
-    def update_instance(self, instance_id: str, **fields: Any) -> None:
+    def update_instance(self, instance_id: str, *, lease: Lease | None = None, **fields: Any) -> None:
         """Set fields of an Instance: task (checked against the transitions), version, image_id, fault, name,
-        health, cluster_id, deleted=True."""
+        health, cluster_id, deleted=True. With a lease that is lost: StaleGeneration, nothing is written."""
 
-    def update_cluster(self, cluster_id: str, **fields: Any) -> None:
-        """Set fields of a Cluster: task (checked), version, active_member_id, name, deleted=True."""
+    def update_cluster(self, cluster_id: str, *, lease: Lease | None = None, **fields: Any) -> None:
+        """Set fields of a Cluster: task (checked), version, active_member_id, name, deleted=True; lease as above."""
 
     def record_health(self, observations: Mapping[str, Health]) -> None:
         """Store what engines said, by instance id, in one transaction."""
@@ -159,9 +159,19 @@ class Journal(Protocol):
         """Give the lease up so that another executor can take the operation at once."""
 
     def set_status(
-        self, lease: Lease | None, operation_id: str, status: OperationStatus, text: str = "", error: str | None = None
+        self,
+        lease: Lease | None,
+        operation_id: str,
+        status: OperationStatus,
+        text: str = "",
+        error: str | None = None,
+        *,
+        step_done: int | None = None,
     ) -> None:
-        """Move the operation (checked against the transitions). With a lease: refused (StaleGeneration) when lost."""
+        """Move the operation (checked against the transitions), and with `step_done` make that step DONE with it.
+
+        With a lease: StaleGeneration when lost; Conflict when a user has asked for a rollback in the meantime, which
+        this status would not follow: read the operation again."""
 
     def set_step(
         self,

@@ -10,7 +10,7 @@ from trove.domain.instances import Cluster, Instance
 from trove.domain.operations import Operation
 from trove.domain.plans import Step
 from trove.domain.ports import Compute, Endpoints, GuestAddress, Guests, Images, Order, ServerSpec
-from trove.domain.store import Store
+from trove.domain.store import Lease, Store
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,8 @@ class StepContext:
     order: Order
     say: Callable[[str], None]
     """Tell the user what is being done now."""
+    lease: Lease
+    """Under which rows may be changed; after it is lost another executor's word counts."""
 
     @property
     def params(self) -> Mapping[str, Any]:

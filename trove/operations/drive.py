@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from threading import Event
 
-from trove.domain.errors import DriverError, StaleGeneration, TroveError, Unavailable
+from trove.domain.errors import Conflict, DriverError, StaleGeneration, TroveError, Unavailable
 from trove.domain.operations import Operation, OperationStep
 from trove.domain.plans import may_roll_back, undo_steps
 from trove.domain.ports import Order
@@ -25,7 +25,9 @@ LOG = logging.getLogger(__name__)
 
 OPEN = (StepStatus.WAITING, StepStatus.RUNNING, StepStatus.FAILED)
 SAY_EVERY = 0.25
-"""Seconds between two writes of what a step is doing, so that progress costs little."""
+"""Seconds between two writes of what a step is doing, and between two looks whether it was interrupted."""
+PATIENT = ("gate.", "precheck.")
+"""Steps that wait for engines: they are tried until their deadline, others a few times."""
 
 
 class Stopping(Exception):
@@ -46,28 +48,36 @@ class Drive:
         operation = self._store.operation(self._lease.operation_id)
         if operation.status is OperationStatus.PENDING:
             self._set_status(operation, OperationStatus.RUNNING)
-        while True:
+        going = True
+        while going:
             operation = self._store.operation(self._lease.operation_id)
-            if operation.status is OperationStatus.RUNNING:
-                row = next((row for row in operation.steps if not row.undo and row.status in OPEN), None)
-                if row is None:
-                    return self._end(operation, OperationStatus.SUCCEEDED)
-            elif operation.status is OperationStatus.ROLLING_BACK:
-                if not any(row.undo for row in operation.steps):
-                    self._store.append_undo(self._lease, undo_steps(operation.started_steps))
-                    operation = self._store.operation(operation.id)
-                row = next((row for row in operation.steps if row.undo and row.status in OPEN), None)
-                if row is None:
-                    return self._end(operation, OperationStatus.ROLLED_BACK)
-            else:
-                return None
-            if not self._run_step(operation, row):
-                return None
+            try:
+                going = self._go_on(operation)
+            except Conflict as error:  # a person was faster; what is asked for now is read above
+                LOG.info("%s", error)
+
+    def _go_on(self, operation: Operation) -> bool:
+        """Do the next step; False when there is none, or the operation waits for a person."""
+        if operation.status is OperationStatus.RUNNING:
+            row = next((row for row in operation.steps if not row.undo and row.status in OPEN), None)
+            ending = OperationStatus.SUCCEEDED
+        elif operation.status is OperationStatus.ROLLING_BACK:
+            if not any(row.undo for row in operation.steps):
+                self._store.append_undo(self._lease, undo_steps(operation.started_steps))
+                operation = self._store.operation(operation.id)
+            row = next((row for row in operation.steps if row.undo and row.status in OPEN), None)
+            ending = OperationStatus.ROLLED_BACK
+        else:
+            return False
+        if row is None:
+            self._end(operation, ending)
+            return False
+        return self._run_step(operation, row)
 
     def _run_step(self, operation: Operation, row: OperationStep) -> bool:
         """Bring one step to its end; False when the operation waits for a person or is over."""
         deadline = time.monotonic() + row.step.deadline
-        attempt, last_reason, said_at = row.attempts, "", 0.0
+        attempt, last_reason, said_at, looked_at = row.attempts, "", 0.0, 0.0
 
         def say(text: str) -> None:
             nonlocal said_at
@@ -83,33 +93,37 @@ class Drive:
             if self._stop.is_set():
                 raise Stopping
             order = Order(operation.id, row.index, self._lease.fence, attempt)
-            outcome = self._call(StepContext(self._tools, operation, row.step, order, say))
+            outcome = self._call(StepContext(self._tools, operation, row.step, order, say, self._lease))
             if isinstance(outcome, Done):
                 self._store.set_step(self._lease, row.index, StepStatus.DONE, result=outcome.result)
                 return True
             if isinstance(outcome, Held):
-                self._store.set_step(self._lease, row.index, StepStatus.DONE)
-                self._set_status(operation, OperationStatus.HELD, outcome.reason)
+                if self._interrupted(operation):
+                    return True
+                # Together: between the two a crash would have the plan go on without having waited.
+                self._set_status(operation, OperationStatus.HELD, outcome.reason, step_done=row.index)
                 return False
             if isinstance(outcome, Failed):
                 return self._fault(operation, row, outcome.reason)
             late = time.monotonic() >= deadline
             if isinstance(outcome, Retry):
                 tries += 1
-                if late or (tries > self._attempts and not row.step.name.startswith(("gate.", "precheck."))):
+                if late or (tries > self._attempts and not row.step.name.startswith(PATIENT)):
                     return self._fault(operation, row, outcome.reason)
                 if outcome.reason != last_reason:
                     self._store.add_event(operation.id, "warning", f"{row.step.title}: {outcome.reason}; trying again")
                 attempt += 1
                 self._begin(row, outcome.reason)
             elif late:
-                waited = f"gave up after {row.step.deadline:.0f} s while {row.step.title}: {outcome.reason}"
+                waited = f"{row.step.title}: not done in {row.step.deadline:g} s, last seen: {outcome.reason}"
                 return self._fault(operation, row, waited)
             else:
                 say(outcome.reason)
             last_reason = outcome.reason
-            if not isinstance(outcome, Retry) and self._interrupted(operation):
-                return True  # a person asked for a rollback while the step was waiting
+            if time.monotonic() - looked_at >= SAY_EVERY:
+                looked_at = time.monotonic()
+                if self._interrupted(operation):
+                    return True  # a person asked for a rollback while the step was waiting
             self._stop.wait(outcome.after)
 
     def _call(self, context: StepContext) -> Outcome:
@@ -165,19 +179,26 @@ class Drive:
         error = error or operation.error
         if status is OperationStatus.ROLLED_BACK:
             self._mark_undone(operation)
-        settle(self._store, operation, status, None if status is OperationStatus.SUCCEEDED else error)
-        self._set_status(operation, status, "", None if status is OperationStatus.SUCCEEDED else error)
+        error = None if status is OperationStatus.SUCCEEDED else error
+        settle(self._store, self._lease, operation, status, error)
+        self._set_status(operation, status, "", error)
 
     def _mark_undone(self, operation: Operation) -> None:
         for row in reversed([row for row in operation.steps if not row.undo]):
             if row.step.commit and row.status is StepStatus.DONE:
                 break
-            if row.status is StepStatus.DONE:
+            if row.status in (StepStatus.DONE, StepStatus.RUNNING):
                 self._store.set_step(self._lease, row.index, StepStatus.UNDONE)
 
     def _set_status(
-        self, operation: Operation, status: OperationStatus, text: str = "", error: str | None = None
+        self,
+        operation: Operation,
+        status: OperationStatus,
+        text: str = "",
+        error: str | None = None,
+        *,
+        step_done: int | None = None,
     ) -> None:
-        self._store.set_status(self._lease, operation.id, status, text, error)
+        self._store.set_status(self._lease, operation.id, status, text, error, step_done=step_done)
         said = f"{status}: {text}" if text else str(status)
         self._store.add_event(operation.id, "error" if status is OperationStatus.HELD else "info", said)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
-from trove.domain.errors import StaleGeneration, TroveError
+from trove.domain.errors import StaleGeneration, TroveError, Unavailable
 from trove.domain.store import Lease
 from trove.operations.context import StepFunction, Tools
 from trove.operations.drive import Drive, Stopping
@@ -36,38 +36,54 @@ class Executor:
         self._lease_seconds, self._find = lease_seconds, find
         self._stop = threading.Event()
         self._wake = threading.Event()
+        self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._leases: dict[str, Lease] = {}
-        self._threads: list[threading.Thread] = []
-        self._pool: ThreadPoolExecutor | None = None
+        self._drives: dict[Lease, threading.Thread] = {}
+        self._loops: list[threading.Thread] = []
 
     def start(self) -> None:
         """Begin to take operations."""
-        self._pool = ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="operation")
         for target in (self._claim_loop, self._renew_loop):
+            # Daemons: a step that does not come back must not keep the process from ending.
             thread = threading.Thread(target=target, name=target.__name__.strip("_"), daemon=True)
             thread.start()
-            self._threads.append(thread)
+            self._loops.append(thread)
 
     def wake(self) -> None:
         """Look for work now rather than at the next turn."""
         self._wake.set()
 
     def stop(self, timeout: float = 10.0) -> None:
-        """Stop taking and driving; what is unfinished is released so that another executor goes on at once."""
+        """Stop taking and driving; what is unfinished is released so that another executor goes on at once.
+
+        Waits up to `timeout` seconds for steps that are being done. One that takes longer loses its lease: what it
+        writes or tells after that is refused.
+        """
+        if not self._loops:
+            return
+        deadline = time.monotonic() + timeout
         self._stop.set()
         self._wake.set()
-        for thread in self._threads:
-            thread.join(timeout)
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
+        claiming, renewing = self._loops
+        claiming.join(max(0.0, deadline - time.monotonic()))
+        for thread in self._running().values():
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._stopped.set()
+        renewing.join(max(0.0, deadline - time.monotonic()))
+        for lease in self._running():
+            LOG.warning("operation %s is in a step that does not end now; its lease is given up", lease.operation_id)
+            self._release(lease)
+
+    def _running(self) -> dict[Lease, threading.Thread]:
+        with self._lock:
+            return dict(self._drives)
 
     def _claim_loop(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
             lease = None
             try:
-                if len(self._leases) < self._workers:
+                if len(self._running()) < self._workers:
                     lease = self._tools.store.claim(self._name, self._lease_seconds)
             except TroveError as error:
                 LOG.warning("cannot look for operations now: %s", error)
@@ -76,33 +92,41 @@ class Executor:
             if lease is None:
                 self._wake.wait(IDLE_SECONDS)
                 continue
+            name = f"operation-{lease.operation_id[:8]}"
+            thread = threading.Thread(target=self._drive, args=(lease,), name=name, daemon=True)
             with self._lock:
-                self._leases[lease.operation_id] = lease
-            assert self._pool is not None
-            self._pool.submit(self._drive, lease)
+                self._drives[lease] = thread
+            thread.start()
 
     def _drive(self, lease: Lease) -> None:
         try:
             Drive(self._tools, lease, self._stop, self._find).run()
+            self._release(lease)
         except Stopping:
             LOG.info("operation %s is left to the next executor", lease.operation_id)
-        except StaleGeneration:
-            LOG.warning("operation %s was taken over by another executor", lease.operation_id)
-        except Exception:
-            LOG.exception("driving operation %s", lease.operation_id)
+            self._release(lease)
+        except StaleGeneration as error:
+            # Another executor has it, or reconciliation told a driver something since: then a new fence helps.
+            LOG.warning("operation %s goes on under another fence: %s", lease.operation_id, error)
+            self._release(lease)
+        except Unavailable as error:
+            LOG.warning("operation %s rests until its lease ends: %s", lease.operation_id, error)
+        except Exception:  # not released: trying again at once would only fail as fast again
+            LOG.exception("driving operation %s; it rests until its lease ends", lease.operation_id)
         finally:
             with self._lock:
-                self._leases.pop(lease.operation_id, None)
-            try:
-                self._tools.store.release(lease)
-            except TroveError as error:
-                LOG.warning("cannot release operation %s: %s", lease.operation_id, error)
+                del self._drives[lease]
             self._wake.set()
 
+    def _release(self, lease: Lease) -> None:
+        try:
+            self._tools.store.release(lease)
+        except TroveError as error:
+            LOG.warning("cannot release operation %s: %s", lease.operation_id, error)
+
     def _renew_loop(self) -> None:
-        while not self._stop.wait(self._lease_seconds / 4):
-            with self._lock:
-                leases = list(self._leases.values())
+        while not self._stopped.wait(self._lease_seconds / 4):
+            leases = list(self._running())
             try:
                 if leases:
                     self._tools.store.renew(leases, self._lease_seconds)

@@ -18,7 +18,7 @@ def member(context: StepContext) -> Outcome:
         fields["fault"] = None
     if "version_id" in context.params:
         fields["version"] = context.tools.store.version(context.params["version_id"])
-    context.tools.store.update_instance(context.step.member_id, **fields)
+    context.tools.store.update_instance(context.step.member_id, lease=context.lease, **fields)
     return Done()
 
 
@@ -26,7 +26,7 @@ def member_deleted(context: StepContext) -> Outcome:
     """Forget the member; its address and quota are free again. No error when it is gone already."""
     assert context.step.member_id is not None
     try:
-        context.tools.store.update_instance(context.step.member_id, deleted=True)
+        context.tools.store.update_instance(context.step.member_id, lease=context.lease, deleted=True)
     except NotFound:
         return Done()
     context.tools.store.drop_secret(context.step.member_id)
@@ -40,14 +40,14 @@ def cluster(context: StepContext) -> Outcome:
         fields["version"] = context.tools.store.version(context.params["version_id"])
     if "active_member_id" in context.params:
         fields["active_member_id"] = context.params["active_member_id"]
-    context.tools.store.update_cluster(context.operation.resource_id, **fields)
+    context.tools.store.update_cluster(context.operation.resource_id, lease=context.lease, **fields)
     return Done()
 
 
 def cluster_deleted(context: StepContext) -> Outcome:
     """Forget the cluster. No error when it is gone already."""
     try:
-        context.tools.store.update_cluster(context.operation.resource_id, deleted=True)
+        context.tools.store.update_cluster(context.operation.resource_id, lease=context.lease, deleted=True)
     except NotFound:
         return Done()
     context.tools.store.drop_secret(context.operation.resource_id)

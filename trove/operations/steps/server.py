@@ -17,7 +17,7 @@ def ensure(context: StepContext) -> Outcome:
         return Failed(f"the image of {recipe} is gone; build it again with `trove-manage image build {recipe}`")
     spec = server_spec(member, image.id, tools.family_of(member.version.datastore))
     server = tools.compute.ensure(spec, context.order)
-    tools.store.update_instance(member.id, image_id=image.id)
+    tools.store.update_instance(member.id, lease=context.lease, image_id=image.id)
     return Done({"image_id": image.id, "limits": dict(server.limits)})
 
 
