@@ -7,6 +7,7 @@ from typing import Any
 
 from trove.api.context import Call, Reply
 from trove.api.handlers import common
+from trove.api.schemas import clusters as bodies
 from trove.api.views import clusters as view
 from trove.api.views import common as pages
 from trove.api.views import instances as instance_view
@@ -26,6 +27,7 @@ def index(call: Call) -> Reply:
 def create(call: Call) -> Reply:
     """Accept a new cluster; its members are built afterwards."""
     body = call.body["cluster"]
+    common.note_ignored(body, bodies.CREATE["properties"]["cluster"])
     if body.get("users"):
         call.enforce("instance:extension:user:create")
     if body.get("databases"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,8 @@ from trove.domain.errors import BadRequest, NotFound, NotSupported, OverLimit
 from trove.domain.instances import Cluster, Instance
 from trove.domain.operations import Operation
 from trove.domain.requests import NewDatabase, NewUser, Nic, UpgradeOptions
+
+LOG = logging.getLogger(__name__)
 
 Body = Mapping[str, Any]
 
@@ -147,6 +150,13 @@ def refuse_unsupported(body: Body, names: Mapping[str, str]) -> None:
     wanted = [f"{name} ({why})" for name, why in names.items() if body.get(name)]
     if wanted:
         raise NotSupported(f"this service cannot do this yet: {', '.join(wanted)}; leave it out")
+
+
+def note_ignored(body: Body, schema: Body) -> None:
+    """Leave a line in the log about keys that a create request has and nobody reads."""
+    unknown = sorted(repr(name)[:40] for name in body.keys() - schema["properties"].keys())
+    if unknown:
+        LOG.warning("ignored in the body of a request: %s", ", ".join(unknown[:20]))
 
 
 def check_region(call: Call, name: str | None) -> None:

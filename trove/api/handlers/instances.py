@@ -7,6 +7,7 @@ from datetime import datetime
 
 from trove.api.context import Call, Reply
 from trove.api.handlers import common
+from trove.api.schemas import instances as bodies
 from trove.api.views import common as pages
 from trove.api.views import instances as view
 from trove.api.views import operations as plans
@@ -44,6 +45,7 @@ def detail(call: Call) -> Reply:
 def create(call: Call) -> Reply:
     """Accept a new instance; it is built afterwards."""
     body = call.body["instance"]
+    common.note_ignored(body, bodies.CREATE["properties"]["instance"])
     if body.get("users"):
         call.enforce("instance:extension:user:create")
     if body.get("databases"):

@@ -12,6 +12,7 @@ from typing import Any
 
 import bcrypt
 import pytest
+from oslo_config import cfg
 
 from trove.api.auth.basic import add_user
 from trove.api.errors import Misconfigured
@@ -195,6 +196,17 @@ class TestKeystone:
                 assert answered["x-openstack-request-id"].startswith("req-")
             assert ask(send, {}, "/v1.0/")[0] == 200
             assert ask(send, {}, "/healthcheck")[0] == 200
+
+    def test_options_of_a_configuration_file(self, make_app: MakeApp, tmp_path: Path) -> None:
+        path = tmp_path / "trove.conf"
+        with identity_server() as url:
+            lines = (f"{name} = {value}" for name, value in self.options(url).items())
+            path.write_text("\n".join(["[keystone_authtoken]", *lines, ""]))
+            conf = cfg.ConfigOpts()
+            conf(["--config-file", str(path)], project="trove")
+            send = in_process(make_app(auth_strategy="keystone", keystone={"oslo_config_config": conf}))
+            assert ask(send, {"X-Auth-Token": "member-of-p-1"})[0] == 200
+            assert ask(send, {"X-Auth-Token": "unknown"})[0] == 401
 
     def test_when_keystone_is_away(self, make_app: MakeApp) -> None:
         send = in_process(make_app(auth_strategy="keystone", keystone=self.options("http://127.77.0.2:9")))
