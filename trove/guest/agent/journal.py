@@ -93,8 +93,8 @@ class Journal:
             entry.result = result or {}
             entry.taken = False
             self._write(entry)
+            entry.done.set()
             self._prune()
-        entry.done.set()
 
     def _all(self) -> dict[str, Entry]:
         """Read the directory the first time somebody asks: the agent's start must not wait for it."""

@@ -186,26 +186,33 @@ def test_waiting_for_agreement_ends_with_the_reason(lab):
 def test_a_cluster_grows_and_shrinks_under_load(lab, recipe):
     form(lab, recipe)
     eight = (*SIX, 7, 8)
-    with write_to(lab) as workload:
-        lab.make_cluster(recipe, (7, 8))
-        for _ in range(2):
-            lab.run(1, "cluster_add", node=lab.node(7), role="master")
-            lab.run(1, "cluster_add", node=lab.node(8), role="replica", master=lab.node(7))
-        order = lab.order()
-        lab.operation(1, "cluster_rebalance", order=order, wait=0.05)
-        # The agent dies with slots half moved.
-        lab.kill(1, AGENT)
-        lab.up(1)
-        done = lab.operation(1, "cluster_rebalance", order=order)
-        assert done.status == "SUCCEEDED", done.error
-        lab.run(2, "await_cluster", nodes=lab.nodes(eight), timeout=30)
-        for number in (7, 8):
-            lab.run(number, "await_sync", timeout=30)
-        slots = {number: lab.health(number).detail["slots"] for number in eight if lab.health(number).role == "primary"}
-        assert slots == {1: 4096, 2: 4096, 3: 4096, 7: 4096}
-        assert primary_of(lab, 8, eight) == 7
-        assert lab.run(1, "cluster_rebalance")["moved"] == 0
+    client = RedisCluster(host=lab.address(1), port=6379, decode_responses=True)
+    for number in range(3000):
+        client.set(f"k{number}", number)
+    client.close()
+    # No writers yet: redis-py fails with AttributeError when it is sent (ASK) to a node it has not heard of.
+    lab.make_cluster(recipe, (7, 8))
+    for _ in range(2):
+        lab.run(1, "cluster_add", node=lab.node(7), role="master")
+        lab.run(1, "cluster_add", node=lab.node(8), role="replica", master=lab.node(7))
+    order = lab.order()
+    lab.operation(1, "cluster_rebalance", order=order, wait=0.05)
+    # The agent dies with slots half moved.
+    lab.kill(1, AGENT)
+    lab.up(1)
+    done = lab.operation(1, "cluster_rebalance", order=order)
+    assert done.status == "SUCCEEDED", done.error
+    lab.run(2, "await_cluster", nodes=lab.nodes(eight), timeout=30)
+    for number in (7, 8):
+        lab.run(number, "await_sync", timeout=30)
+    slots = {number: lab.health(number).detail["slots"] for number in eight if lab.health(number).role == "primary"}
+    assert slots == {1: 4096, 2: 4096, 3: 4096, 7: 4096}
+    assert primary_of(lab, 8, eight) == 7
+    assert lab.run(1, "cluster_rebalance")["moved"] == 0
+    client = RedisCluster(host=lab.address(1), port=6379, decode_responses=True)
+    assert all(client.get(f"k{number}") == str(number) for number in range(3000))
 
+    with write_to(lab) as workload:
         with pytest.raises(Failed, match="drain it first"):
             lab.run(1, "cluster_remove", node=lab.node(7))
         assert lab.run(1, "cluster_drain", node=lab.node(7))["moved"] == 4096
@@ -218,6 +225,9 @@ def test_a_cluster_grows_and_shrinks_under_load(lab, recipe):
             lab.compute.delete(f"inst-{number}", lab.order())
         lab.run(3, "await_cluster", nodes=lab.nodes(SIX), timeout=30)
         nothing_lost(workload)
+    client = RedisCluster(host=lab.address(1), port=6379, decode_responses=True)
+    assert all(client.get(f"k{number}") == str(number) for number in range(3000))
+    client.close()
 
 
 def test_an_upgraded_replica_goes_back_to_the_old_release(lab):
