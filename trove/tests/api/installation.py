@@ -22,6 +22,7 @@ from trove.domain.instances import Instance
 from trove.domain.operations import Operation
 from trove.domain.requests import NewCluster, NewInstance, NewMember
 from trove.domain.states import EngineStatus, InstanceTask, OperationStatus
+from trove.domain.store import Lease
 from trove.operations.quotas import Quotas
 from trove.operations.service import Service
 from trove.operations.settle import settle
@@ -90,18 +91,29 @@ class Installation:
 
     def finish(self, operation_id: str, status: str = "SUCCEEDED", error: str | None = None) -> Operation:
         """Let an operation end as if an executor had run it, and its engines speak."""
-        operation = self.store.operation(operation_id)
+        operation, final, lease = self.store.operation(operation_id), OperationStatus(status), self._claim(operation_id)
         if operation.status is OperationStatus.PENDING:
-            self.store.set_status(None, operation_id, OperationStatus.RUNNING)
-        final = OperationStatus(status)
+            self.store.set_status(lease, operation_id, OperationStatus.RUNNING)
         if final is OperationStatus.ROLLED_BACK:
-            self.store.set_status(None, operation_id, OperationStatus.ROLLING_BACK)
-        self.store.set_status(None, operation_id, final, error=error)
+            self.store.set_status(lease, operation_id, OperationStatus.ROLLING_BACK)
         if final.final:
             self._delete_what_was_deleted(operation, final)
-            settle(self.store, operation, final, error)
+            settle(self.store, lease, operation, final, error)
+        self.store.set_status(lease, operation_id, final, error=error)
+        self.store.release(lease)
         self.speak()
         return self.store.operation(operation_id)
+
+    def _claim(self, operation_id: str) -> Lease:
+        """Become the executor of that operation, leaving others to others."""
+        passed_over = []
+        while (lease := self.store.claim("stories", 60.0)) is not None:
+            if lease.operation_id == operation_id:
+                for other in passed_over:
+                    self.store.release(other)
+                return lease
+            passed_over.append(lease)
+        raise AssertionError(f"operation {operation_id} waits for nobody")
 
     def speak(self, **said: Any) -> None:
         """Let every engine say how it is; `said` are fields of Health, `ago` seconds since it said so."""
