@@ -113,7 +113,7 @@ class Galera:
         plan: list[Step] = []
         for index, member in enumerate(others):
             # Who has to go back needs a copy from somebody who has not gone yet, rather not from the one who serves.
-            donors = [peer.name for peer in (*others[index + 1 :], active)]
+            donors = [peer.id for peer in (*others[index + 1 :], active)]
             plan += _upgrade_member(cluster, member, source, target, donors)
             if member is canary and "canary" in holds:
                 plan.append(
@@ -153,11 +153,14 @@ def _active(cluster: Cluster) -> Instance:
 
 
 def topology(cluster: Cluster, member: Instance) -> dict[str, Any]:
-    """What the member's agent must know of its cluster."""
+    """What the member's agent must know of its cluster.
+
+    Galera silently refuses the messages of a group whose name is longer than 32 bytes, or of a node longer than 64.
+    """
     return {
         "kind": "galera",
-        "name": cluster.id,
-        "node": member.name,
+        "name": cluster.id.replace("-", "")[:32],
+        "node": member.id,
         "peers": [peer.address for peer in cluster.members],
     }
 
