@@ -79,7 +79,7 @@ class AptTree:
         if not self._keyring.is_file():
             raise DriverError(f"'{self._keyring}' is missing: install the package '{KEYRING_PACKAGE}'")
         stamp = self._root / "updated"
-        wanted = sources.sources_list(self._mirror, self._suite, frozenset(), self._keyring)
+        wanted = f"{self._root}\n" + sources.sources_list(self._mirror, self._suite, frozenset(), self._keyring)
         if not force and stamp.is_file() and stamp.read_text() == wanted:
             age = time.time() - stamp.stat().st_mtime
             if 0 <= age < INDEX_MAX_AGE:
@@ -104,7 +104,7 @@ class AptTree:
                 if not gone:
                     raise self._explain_update(exc) from exc
                 without |= gone
-        host.write_atomic(stamp, wanted)
+        host.write_atomic(stamp, wanted, mode=0o600)
 
     def resolve(self, packages: Sequence[str]) -> tuple[Archive, ...]:
         """Return the exact closure of the packages, each once, ordered by name."""

@@ -240,12 +240,13 @@ def test_an_unreachable_mirror_is_explained(tmp_path):
 
 def test_a_damaged_archive_is_fetched_again(seeded):
     archives = seeded.images_dir.parent / "cache/apt" / recipes.load(SMALL).suite / "archives"
-    seeded.ensure(SMALL, lambda text: None)
+    if not archives.is_dir():
+        seeded.ensure(SMALL, lambda text: None)
+        seeded.delete(seeded.list()[0].id)
     victim = next(archives.glob("redis-server_*"))
     content = bytearray(victim.read_bytes())
     content[len(content) // 2] ^= 1
     victim.write_bytes(content)
-    seeded.delete(seeded.list()[0].id)
     with pytest.raises(DriverError, match="was damaged and has been removed; try again"):
         seeded.ensure(SMALL, lambda text: None)
     assert leftovers(seeded) == []
