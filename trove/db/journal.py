@@ -111,12 +111,14 @@ class JournalStore(LeaseStore):
         text: str = "",
         error: str | None = None,
         *,
+        expect: OperationStatus | None = None,
         step_done: int | None = None,
     ) -> None:
         """Move the operation; ValueError when the table of transitions does not have it.
 
         With `step_done` that step is DONE in the same transaction. StaleGeneration when the lease is lost. Conflict
-        when the executor wants to go on and a user has asked for a rollback in the meantime: read it again.
+        when the operation has left the status `expect`, or when the executor wants to go on and a user has asked for
+        a rollback in the meantime: read it again.
         """
         before = _locked_status(conn, operation_id)
         if lease is not None:
@@ -125,6 +127,8 @@ class JournalStore(LeaseStore):
             check_lease(conn, lease)
             if before is OperationStatus.ROLLING_BACK and status in ONWARD:
                 raise Conflict(f"operation {operation_id} is to be rolled back; read it again")
+        if expect not in (None, before):
+            raise Conflict(f"operation {operation_id} is {before}, no longer {expect}; read it again")
         check_operation_transition(before, status)
         if step_done is not None:
             conn.execute(

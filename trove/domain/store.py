@@ -166,12 +166,13 @@ class Journal(Protocol):
         text: str = "",
         error: str | None = None,
         *,
+        expect: OperationStatus | None = None,
         step_done: int | None = None,
     ) -> None:
         """Move the operation (checked against the transitions), and with `step_done` make that step DONE with it.
 
-        With a lease: StaleGeneration when lost; Conflict when a user has asked for a rollback in the meantime, which
-        this status would not follow: read the operation again."""
+        StaleGeneration with a lease that is lost. Conflict when the operation has left the status `expect`, because
+        somebody asked for something in the meantime: read it again."""
 
     def set_step(
         self,

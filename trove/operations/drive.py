@@ -98,8 +98,6 @@ class Drive:
                 self._store.set_step(self._lease, row.index, StepStatus.DONE, result=outcome.result)
                 return True
             if isinstance(outcome, Held):
-                if self._interrupted(operation):
-                    return True
                 # Together: between the two a crash would have the plan go on without having waited.
                 self._set_status(operation, OperationStatus.HELD, outcome.reason, step_done=row.index)
                 return False
@@ -199,6 +197,7 @@ class Drive:
         *,
         step_done: int | None = None,
     ) -> None:
-        self._store.set_status(self._lease, operation.id, status, text, error, step_done=step_done)
+        expect = operation.status
+        self._store.set_status(self._lease, operation.id, status, text, error, expect=expect, step_done=step_done)
         said = f"{status}: {text}" if text else str(status)
         self._store.add_event(operation.id, "error" if status is OperationStatus.HELD else "info", said)

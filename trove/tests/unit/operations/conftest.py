@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -106,9 +108,15 @@ class Bench:
         return self.store.instance(new.id)
 
     def accept(
-        self, *steps: Step, kind: str = "instance_upgrade", on_failure: str = "rollback", task: Any = None
+        self,
+        *steps: Step,
+        kind: str = "instance_upgrade",
+        on_failure: str = "rollback",
+        task: Any = None,
+        on: Instance | None = None,
     ) -> Operation:
-        instance = self.instance()
+        """Accept an operation on an instance, by default a new one."""
+        instance = on or self.instance()
         plan = Plan(kind, "instance", instance.id, instance.name, instance.generation, steps=tuple(steps))
         return self.store.accept(Acceptance(plan, PROJECT, on_failure, resource_task=task or InstanceTask.UPGRADING))
 
@@ -161,8 +169,11 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def url(template: Path, tmp_path: Path) -> str:
-    return f"sqlite:///{shutil.copy(template, tmp_path / 'trove.db')}"
+def url(template: Path) -> Iterator[str]:
+    """A database of its own, in memory where there is such a file system: each write waits for the disk."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as directory:
+        yield f"sqlite:///{shutil.copy(template, directory)}"
 
 
 @pytest.fixture
