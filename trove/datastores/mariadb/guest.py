@@ -206,11 +206,13 @@ class Manager(base.Manager):
     def _upgrade_member(self, progress: Progress) -> None:
         progress("bringing the system tables to the new version")
         # Its peers need not wait for this member, however far it falls behind meanwhile.
-        self._set("wsrep_desync = ON")
+        with contextlib.suppress(GuestError):
+            self._set("wsrep_desync = ON")
         try:
             self._upgrade_tables()
         finally:
-            self._set("wsrep_desync = OFF")
+            with contextlib.suppress(GuestError):
+                self._set("wsrep_desync = OFF")
 
     def _upgrade_tables(self) -> None:
         for name in ("mysql_upgrade_info", "mariadb_upgrade_info"):
@@ -404,11 +406,7 @@ def _unready(said: dict[str, str]) -> str:
 
 
 def _names(donors: Sequence[Any]) -> str:
-    names = [str(name) for name in donors]
-    for name in names:
-        if not re.fullmatch(r"[^\s,]+", name):
-            raise GuestError(f"'{name}' cannot be the name of a donor")
-    return ",".join(names)
+    return ",".join(guest_config.node_name(str(name)) for name in donors)
 
 
 def _run(command: Sequence[str], env: Any, timeout: float, what: str) -> None:

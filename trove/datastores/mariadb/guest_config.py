@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,6 +57,11 @@ def render(
     return "[mysqld]\n" + "".join(f"{name} = {value}\n" for name, value in options.items())
 
 
+def node_name(name: str) -> str:
+    """Return a member's name as Galera and its configuration file take it; different names stay different."""
+    return re.sub(r"[^A-Za-z0-9.-]", lambda found: f"_{ord(found.group()):x}_", name)
+
+
 def max_connections(ram_mb: int) -> int:
     """Return how many clients fit into the memory: one for 4 MB, between 50 and 2000."""
     return max(50, min(2000, ram_mb // 4))
@@ -85,7 +91,7 @@ def _galera(
         "wsrep-provider-options": '"' + ";".join(f"{name}={value}" for name, value in provider.items()) + '"',
         "wsrep-cluster-name": str(cluster["name"]),
         "wsrep-cluster-address": "gcomm://" + ",".join(str(peer) for peer in cluster["peers"]),
-        "wsrep-node-name": str(cluster["node"]),
+        "wsrep-node-name": node_name(str(cluster["node"])),
         "wsrep-node-address": address,
         "wsrep-node-incoming-address": f"{address}:{port}",
         "wsrep-sst-method": "rsync",

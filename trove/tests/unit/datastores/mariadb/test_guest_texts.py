@@ -38,6 +38,15 @@ def test_member_listens_on_its_own_address_only() -> None:
         assert part in text
 
 
+def test_names_of_members_are_made_fit_for_the_file() -> None:
+    names = ["my db, 1", "my_db_1", "a#b", "a\nb", "ü", "my-db.1"]
+    made = [guest_config.node_name(name) for name in names]
+    assert len(set(made)) == len(names)
+    assert made[-1] == "my-db.1"
+    assert not set("".join(made)) & set(" ,#\n\"'")
+    assert "wsrep-node-name = a_23_b\n" in guest_config.render(PATHS, "x", 1, 512, 1, {**CLUSTER, "node": "a#b"})
+
+
 @pytest.mark.parametrize("ram", [64, 256, 512, 1024, 4096, 65536])
 def test_memory_is_never_promised_twice(ram: int) -> None:
     pool = guest_config.buffer_pool_mb(ram)
