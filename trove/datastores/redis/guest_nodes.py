@@ -118,3 +118,14 @@ def even_moves(owned: Mapping[str, list[int]], takers: Iterable[str]) -> list[tu
             slot, source = spare.pop(0)
             moves.append((slot, source, taker))
     return moves
+
+
+def ranges(slots: Iterable[int]) -> list[tuple[int, int]]:
+    """Put slots together to ranges (first, last)."""
+    found: list[tuple[int, int]] = []
+    for slot in sorted(slots):
+        if found and found[-1][1] == slot - 1:
+            found[-1] = (found[-1][0], slot)
+        else:
+            found.append((slot, slot))
+    return found

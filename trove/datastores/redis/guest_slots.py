@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from trove.datastores.redis import guest_config
-from trove.datastores.redis.guest_nodes import Node, even_moves
+from trove.datastores.redis.guest_nodes import Node, even_moves, ranges
 from trove.datastores.redis.guest_resp import ReplyError
+from trove.guest.agent.errors import GuestError
 
 if TYPE_CHECKING:
     from trove.datastores.redis.guest_cluster import Peers
@@ -17,6 +19,10 @@ BATCH = 64
 KEYS = 200
 """Keys that travel in one MIGRATE."""
 MIGRATE_TIMEOUT_MS = 30_000
+ENDED = {"success", "failed", "cancelled"}
+LONGEST_JOB = 1500.0
+"""Seconds one atomic migration may take."""
+POLL = 0.01
 
 
 def spread(peers: Peers, contact: Any, without: str | None, progress: Callable[[str], None]) -> dict[str, Any]:
@@ -24,34 +30,100 @@ def spread(peers: Peers, contact: Any, without: str | None, progress: Callable[[
 
     Slots that an interrupted run has left open are finished first.
     """
-    finished = _finish_open(peers, contact, progress)
+    whole = _can_move_whole(peers, contact)
+    finished = _await_jobs(peers, contact, progress) if whole else _finish_open(peers, contact, progress)
     primaries = {node.id: node for node in peers.nodes(contact) if node.primary and not node.ill}
-    takers = [id_ for id_ in primaries if id_ != without]
     owned = {id_: node.slots for id_, node in primaries.items()}
     if without is not None:
-        # Only what the leaving node has moves; the others keep what they have.
-        moves = _hand_over(owned, without, takers) if owned.get(without) else []
+        moves = _hand_over(owned, without) if owned.get(without) else []
     else:
-        moves = even_moves(owned, takers)
+        moves = even_moves(owned, primaries)
     done = 0
     for source, target in sorted({(move[1], move[2]) for move in moves}):
         slots = [slot for slot, *way in moves if tuple(way) == (source, target)]
-        for first in range(0, len(slots), BATCH):
-            _move(peers, slots[first : first + BATCH], primaries[source], primaries[target], list(primaries.values()))
-            done += len(slots[first : first + BATCH])
+        step = len(slots) if whole else BATCH
+        for first in range(0, len(slots), step):
+            part = slots[first : first + step]
+            if whole:
+                _move_whole(peers, part, primaries[source], primaries[target])
+            else:
+                _move(peers, part, primaries[source], primaries[target], list(primaries.values()))
+            done += len(part)
             progress(f"moved {done} of {len(moves)} slots")
     return {"moved": done, "finished": finished}
 
 
-def _hand_over(owned: dict[str, list[int]], leaving: str, takers: list[str]) -> list[tuple[int, str, str]]:
-    """Give the leaving node's slots to the takers that have fewest."""
-    counts = {taker: len(owned[taker]) for taker in takers}
-    moves = []
-    for slot in owned[leaving]:
+def _hand_over(owned: dict[str, list[int]], leaving: str) -> list[tuple[int, str, str]]:
+    """Give the leaving node's slots to those that have fewest; the others keep what they have."""
+    counts = {id_: len(slots) for id_, slots in owned.items() if id_ != leaving}
+    if not counts:
+        raise GuestError("there is no other primary that could take the slots")
+    gets = dict.fromkeys(counts, 0)
+    for _ in owned[leaving]:
         taker = min(counts, key=lambda id_: (counts[id_], id_))
         counts[taker] += 1
-        moves.append((slot, leaving, taker))
-    return moves
+        gets[taker] += 1
+    slots = iter(owned[leaving])
+    return [(next(slots), leaving, taker) for taker, count in gets.items() for _ in range(count)]
+
+
+# -- Valkey 9: whole ranges at once, with no moment at which clients are sent to and fro -------------------------------
+
+
+def _can_move_whole(peers: Peers, contact: Any) -> bool:
+    """Whether every primary knows atomic slot migration."""
+    try:
+        for node in peers.nodes(contact):
+            if node.primary and not node.ill:
+                peers.call(node.where, "CLUSTER", "GETSLOTMIGRATIONS")
+    except ReplyError:
+        return False
+    return True
+
+
+def _jobs(peers: Peers, place: Any) -> list[dict[str, Any]]:
+    """Return the node's migrations, latest first; each is a flat list of names and values."""
+    return [dict(zip(job[::2], job[1::2])) for job in peers.call(place, "CLUSTER", "GETSLOTMIGRATIONS")]
+
+
+def _await_jobs(peers: Peers, contact: Any, progress: Callable[[str], None]) -> int:
+    """Wait for migrations that an interrupted run has started; return how many there were."""
+    count = 0
+    for node in peers.nodes(contact):
+        if node.primary and not node.ill:
+            for job in _jobs(peers, node.where):
+                if job["operation"] == "EXPORT" and job["state"] not in ENDED:
+                    progress(f"waiting for the move of slots {job['slot_ranges']} that is under way")
+                    _await_job(peers, node.where, job["name"])
+                    count += 1
+    return count
+
+
+def _move_whole(peers: Peers, slots: list[int], source: Node, target: Node) -> None:
+    before = {job["name"] for job in _jobs(peers, source.where)}
+    ends = [end for first_last in ranges(slots) for end in first_last]
+    peers.call(source.where, "CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", *ends, "NODE", target.id)
+    started = [job["name"] for job in _jobs(peers, source.where) if job["name"] not in before]
+    for name in started:
+        job = _await_job(peers, source.where, name)
+        if job["state"] != "success":
+            raise GuestError(f"the slots {job['slot_ranges']} could not be moved: {job['message'] or job['state']}")
+
+
+def _await_job(peers: Peers, place: Any, name: str) -> dict[str, Any]:
+    deadline = time.monotonic() + LONGEST_JOB
+    while True:
+        job = next((job for job in _jobs(peers, place) if job["name"] == name), None)
+        if job is None:
+            raise GuestError(f"the node has forgotten the move {name} of its slots")
+        if job["state"] in ENDED:
+            return job
+        if time.monotonic() >= deadline:
+            raise GuestError(f"moving the slots {job['slot_ranges']} took longer than {LONGEST_JOB:.0f} s")
+        time.sleep(POLL)
+
+
+# -- everything older: slot by slot, key by key ------------------------------------------------------------------------
 
 
 def _finish_open(peers: Peers, contact: Any, progress: Callable[[str], None]) -> int:

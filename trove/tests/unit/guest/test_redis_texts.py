@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -121,6 +122,13 @@ def test_slots_end_up_even_with_no_needless_move(counts, takers):
     assert sum(sizes) == first
     assert len({slot for slot, *_ in moves}) == len(moves)
     assert len(moves) == sum(max(0, len(slots) - len(after[name])) for name, slots in owned.items())
+
+
+@given(st.sets(st.integers(0, 60)))
+def test_ranges_hold_exactly_the_slots(slots):
+    found = guest_nodes.ranges(slots)
+    assert {slot for first, last in found for slot in range(first, last + 1)} == slots
+    assert all(after[0] > before[1] + 1 for before, after in pairwise(found))
 
 
 def test_health_prefers_the_version_that_valkey_is_over_the_one_it_pretends_to_be():
