@@ -15,7 +15,11 @@ from trove.domain.states import OperationStatus
 def index(call: Call) -> Reply:
     """List the project's operations, newest first."""
     page = call.store.operations(call.project, limit=call.limit(), marker=call.marker(), filters=_filters(call))
-    items = [view.summary(item) for item in page.items]
+    # Pages come without steps; they are read for the few operations whose progress anybody wants to see.
+    items = [
+        view.summary(item) | {"progress": None if item.status.final else view.progress(call.store.operation(item.id))}
+        for item in page.items
+    ]
     return Reply(pages.page(call, "operations", items, page.next_marker))
 
 

@@ -54,10 +54,15 @@ def summary(item: Operation) -> Json:
     }
 
 
+def progress(item: Operation) -> Json:
+    """Return how many steps of the way are done: of the way forward, or of the way back once it is taken."""
+    rows = [row for row in item.steps if row.undo == (item.status in GOING_BACK)]
+    return {"done": sum(row.status in FINISHED for row in rows), "total": len(rows)}
+
+
 def show(item: Operation, members: Iterable[Instance]) -> Json:
     """Return everything about an operation; `members` are the instances it changes, as they are now."""
     body = summary(item)
-    rows = [row for row in item.steps if row.undo == (item.status in GOING_BACK)]
     index = item.plan.point_of_no_return
     body |= {
         "progress": {
