@@ -65,10 +65,7 @@ def show(item: Operation, members: Iterable[Instance]) -> Json:
     body = summary(item)
     index = item.plan.point_of_no_return
     body |= {
-        "progress": {
-            "done": sum(row.status in (StepStatus.DONE, StepStatus.SKIPPED) for row in rows),
-            "total": len(rows),
-        },
+        "progress": progress(item),
         "point_of_no_return": None
         if index is None
         else {"index": index, "passed": not may_roll_back(item.started_steps)},
