@@ -142,6 +142,10 @@ class Installation:
         """Leave the reason of a failure at an instance."""
         self.store.update_instance(instance_id, fault={"message": message, "details": "in all detail"})
 
+    def note(self, operation_id: str, text: str) -> None:
+        """Write a line into an operation's history."""
+        self.store.add_event(operation_id, "warning", text)
+
     def deactivate(self, datastore: str, version: str) -> None:
         """Offer a version no longer."""
         version_id = self.version(datastore, version).id
