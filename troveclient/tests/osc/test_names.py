@@ -105,13 +105,13 @@ def test_names_and_classes_are_unique() -> None:
         assert sorted(found) == sorted(set(found))
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_no_command_of_openstackclient_has_our_names() -> None:
     ours = set(entry_points())
+    groups = {name for name in metadata.entry_points().groups if name.startswith("openstack.")}
     others = {
         entry.name.replace("_", " ")
-        for entry in metadata.entry_points()
-        if entry.group.startswith("openstack.") and entry.group not in (GROUP, "openstack.cli.extension")
+        for group in groups - {GROUP, "openstack.cli.extension"}
+        for entry in metadata.entry_points(group=group)
     }
     assert len(others) > 500
     assert not ours & others
