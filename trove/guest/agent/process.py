@@ -65,7 +65,8 @@ class EngineProcess:
             pid, started = self._pid, self._started
             if pid is None:
                 return False
-            if _start_time(pid) == started:
+            # A process that ended before its start could be noted has no start time, now or later.
+            if started is not None and _start_time(pid) == started:
                 return True
             self._bury(pid)
             return False
