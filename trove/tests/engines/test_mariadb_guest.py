@@ -279,7 +279,7 @@ def test_drain_ends_idle_sessions_and_spares_transactions(cluster: list[Node]) -
 
 def test_members_killed_at_once_come_back_by_themselves(lab: Lab, cluster: list[Node]) -> None:
     with Workload.start("mariadb", address=cluster[0].address, port=3306, user="app", password=PASSWORD,
-                        database="shop_1", retry_seconds=60.0) as writers:  # fmt: skip
+                        database="shop_1", writers=2, retry_seconds=60.0) as writers:  # fmt: skip
         begin = time.monotonic()
         for node in cluster:
             node.kill()
@@ -338,7 +338,7 @@ def test_rolling_upgrade_behind_the_endpoint(lab: Lab, cluster: list[Node]) -> N
     active, *others = cluster
     lab.endpoints.ensure(spec)
     with Workload.start("mariadb", address=spec.address, port=3306, user="app", password=PASSWORD,
-                        database="shop_1") as writers:  # fmt: skip
+                        database="shop_1", writers=2) as writers:  # fmt: skip
         begin = time.monotonic()
         for node in others:
             lab.endpoints.set_state("cluster-1", node.name, "maint")
