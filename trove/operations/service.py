@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from trove.domain.instances import Cluster, Instance
 from trove.domain.operations import Operation
 from trove.domain.plans import Blocker, Plan
 from trove.domain.requests import NewCluster, NewDatabase, NewInstance, NewMember, NewUser, UpgradeOptions
-from trove.domain.states import ClusterTask, InstanceTask, OperationStatus, StepStatus, Task
+from trove.domain.states import ClusterTask, InstanceTask, OperationStatus, Task
 from trove.domain.store import Acceptance, Store
 from trove.operations.quotas import Quotas
 from trove.planning import lifecycle
@@ -59,10 +60,8 @@ class Service:
             raise
 
     def delete_instance(self, instance: Instance) -> Operation:
+        """Remove it whatever its state; an operation that is held ends with it, one that goes on is waited for."""
         _standalone(instance, "delete")
-        self._abandon_held(instance.id)
-        if instance.task is InstanceTask.BUILDING:
-            raise Unprocessable(f"{instance.name} is being built; delete it when that has ended")
         plan = lifecycle.delete_instance(self._instance_world(instance))
         return self._accept(plan, instance.project_id, task=InstanceTask.DELETING)
 
@@ -89,6 +88,10 @@ class Service:
         self.store.update_instance(instance.id, name=name)
 
     def reset_instance_status(self, instance: Instance) -> None:
+        if instance.cluster_id is not None and (held := self._unfinished(instance.cluster_id)):
+            raise Unprocessable(
+                f"operation {held.id} ({held.kind}) holds the cluster of {instance.name}; end it, or reset the cluster"
+            )
         self._end_unfinished(instance.id)
         if instance.task is not InstanceTask.NONE:
             self.store.reset_task(instance_id=instance.id)
@@ -100,6 +103,7 @@ class Service:
         if engine.cluster_kind is None:
             raise NotSupported(f"{request.version.datastore} has no clusters")
         _enough(engine, request)
+        names = _names(request.name, request.members, set())
         count = len(request.members)
         addresses = self.store.reserve_addresses(count + (1 if engine.has_endpoint else 0))
         try:
@@ -108,7 +112,7 @@ class Service:
                 replace(
                     _new_instance(
                         project_id,
-                        member.name or f"{request.name}-member-{index}",
+                        name,
                         request.version,
                         member,
                         engine,
@@ -117,7 +121,7 @@ class Service:
                     ),
                     cluster_id=cluster_id,
                 )
-                for index, (member, address) in enumerate(zip(request.members, addresses[:count], strict=True), start=1)
+                for member, name, address in zip(request.members, names, addresses[:count], strict=True)
             )
             cluster = Cluster(
                 id=cluster_id,
@@ -145,10 +149,7 @@ class Service:
             raise
 
     def delete_cluster(self, cluster: Cluster) -> Operation:
-        self._abandon_held(cluster.id)
-        cluster = self.store.cluster(cluster.id)
-        if cluster.task not in (ClusterTask.NONE, ClusterTask.DELETING):
-            raise Unprocessable(f"cluster {cluster.name} is busy: {cluster.task.description}")
+        """Remove it with all members; as `delete_instance`."""
         plan = lifecycle.delete_cluster(self._cluster_world(cluster))
         return self._accept(
             plan,
@@ -163,15 +164,14 @@ class Service:
 
     def grow_cluster(self, cluster: Cluster, members: Sequence[NewMember]) -> Operation:
         engine = engine_of(cluster.version.datastore)
-        taken = {member.name for member in cluster.members}
-        free = (name for index in range(1, 1000) if (name := f"{cluster.name}-member-{index}") not in taken)
+        names = _names(cluster.name, members, {member.name for member in cluster.members})
         addresses = self.store.reserve_addresses(len(members))
         try:
             new = tuple(
                 replace(
                     _new_instance(
                         cluster.project_id,
-                        member.name or next(free),
+                        name,
                         cluster.version,
                         member,
                         engine,
@@ -180,11 +180,8 @@ class Service:
                     ),
                     cluster_id=cluster.id,
                 )
-                for member, address in zip(members, addresses, strict=True)
+                for member, name, address in zip(members, names, addresses, strict=True)
             )
-            clash = sorted({member.name for member in new} & taken)
-            if clash:
-                raise BadRequest(f"cluster {cluster.name} has a member {', '.join(clash)} already")
             plan = lifecycle.grow_cluster(replace(self._cluster_world(cluster), new_members=new))
             return self._accept(
                 plan,
@@ -219,15 +216,12 @@ class Service:
     def resume(self, operation: Operation) -> Operation:
         if operation.can_resume and any(row.undo for row in operation.steps):
             return self.rollback(operation)  # half undone: the only way on is to the end of the rollback
-        if operation.can_resume:
-            self.store.reset_steps(operation.id, (StepStatus.FAILED,))
         return self._request(operation, "resume")
 
     def rollback(self, operation: Operation) -> Operation:
         return self._request(operation, "rollback")
 
     def _request(self, operation: Operation, action: str) -> Operation:
-        self.store.add_event(operation.id, "info", f"{action} was asked for")
         changed = self.store.request(operation.id, action)
         self.wake()
         return changed
@@ -275,7 +269,8 @@ class Service:
             for version in everything:
                 if version.datastore == datastore and version.name == ref:
                     return version
-        names = ", ".join(f"{v.datastore} {v.name}" for v in everything if v.datastore in engine.datastores)
+        offered = (v for v in everything if v.datastore in engine.datastores and v.active)
+        names = ", ".join(f"{v.datastore} {v.name}" for v in offered)
         raise NotFound("datastore version", ref, f"offered are {names}")
 
     def _instance_world(self, instance: Instance, target: DatastoreVersion | None = None) -> World:
@@ -317,13 +312,17 @@ class Service:
         return Busy(latest.id, latest.kind, latest.status) if latest else None
 
     def _abandon_held(self, resource_id: str) -> None:
-        """Deleting is the owner's way out of a held operation."""
+        """End an operation that waits for a person, on an administrator's word."""
         latest = self._unfinished(resource_id)
         if latest is not None and latest.status is OperationStatus.HELD:
-            self.store.add_event(latest.id, "warning", f"given up: {latest.resource_name} is deleted by its owner")
-            self.store.set_status(None, latest.id, OperationStatus.FAILED, "", latest.error or "given up by a delete")
-            if latest.resource_type == "cluster":
-                self.store.reset_task(cluster_id=resource_id)
+            self.store.add_event(latest.id, "warning", f"given up: {latest.resource_name} was reset")
+            self.store.set_status(
+                None,
+                latest.id,
+                OperationStatus.FAILED,
+                error=latest.error or "given up by a reset",
+                expect=OperationStatus.HELD,
+            )
 
     def _end_unfinished(self, resource_id: str) -> None:
         latest = self._unfinished(resource_id)
@@ -368,6 +367,20 @@ def _enough(engine: Engine, request: NewCluster) -> None:
         raise BadRequest(
             f"a cluster of {request.version.datastore} is made of pairs of a primary and a replica: {count} is not even"
         )
+
+
+def _names(cluster: str, members: Sequence[NewMember], taken: set[str]) -> list[str]:
+    """Name every new member, those without a name by the next free number; names are unique within a cluster."""
+    given = [member.name for member in members if member.name]
+    twice = sorted({name for name in given if given.count(name) > 1})
+    clash = sorted(taken & set(given))
+    reasons = [f"cluster {cluster} has a member {name} already" for name in clash]
+    reasons += [f"two members are to be named {name}" for name in twice]
+    if reasons:
+        raise BadRequest(*reasons)
+    used = taken | set(given)
+    free = (name for number in itertools.count(1) if (name := f"{cluster}-member-{number}") not in used)
+    return [member.name or next(free) for member in members]
 
 
 def _new_instance(

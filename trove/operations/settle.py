@@ -34,9 +34,7 @@ def settle(store: Store, lease: Lease, operation: Operation, status: OperationSt
             cluster = store.cluster(operation.resource_id)
             for member in cluster.members:
                 _settle_instance(store, lease, member, kind, status, error)
-            if cluster.task is not ClusterTask.NONE and (
-                status is not OperationStatus.FAILED or cluster.task is not ClusterTask.DELETING
-            ):
+            if cluster.task not in (ClusterTask.NONE, ClusterTask.DELETING):
                 store.update_cluster(cluster.id, lease=lease, task=ClusterTask.NONE)
         else:
             _settle_instance(store, lease, store.instance(operation.resource_id), kind, status, error)

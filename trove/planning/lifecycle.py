@@ -49,7 +49,7 @@ def restart_instance(world: World) -> Plan:
 def delete_instance(world: World) -> Plan:
     """Remove a single instance with everything it has."""
     instance = world.the_instance
-    plan = [steps.server_delete(instance), steps.record_deleted(instance)]
+    plan = [steps.server_delete(instance, no_return=True), steps.record_deleted(instance)]
     return _instance_plan("instance_delete", instance, plan, on_failure="fail")
 
 
@@ -110,8 +110,8 @@ def delete_cluster(world: World) -> Plan:
     cluster = world.the_cluster
     plan: list[Step] = []
     if world.engine.has_endpoint:
-        plan.append(steps.endpoint_delete(cluster))
-    plan += [steps.server_delete(member) for member in cluster.members]
+        plan.append(steps.endpoint_delete(cluster, no_return=True))
+    plan += [steps.server_delete(member, no_return=True) for member in cluster.members]
     plan += [steps.record_deleted(member) for member in cluster.members]
     plan.append(steps.record_cluster_deleted(cluster))
     return _cluster_plan("cluster_delete", cluster, plan, on_failure="fail")

@@ -293,8 +293,9 @@ def endpoint_switch(to: Instance, phase: Phase, *, undo: tuple[Step, ...] = ()) 
     )
 
 
-def endpoint_delete(cluster: Cluster) -> Step:
-    return Step("endpoint.delete", f"Remove the address of {cluster.name}", Phase.REMOVE, deadline=ENDPOINT_DEADLINE)
+def endpoint_delete(cluster: Cluster, *, no_return: bool = False) -> Step:
+    title = f"Remove the address of {cluster.name}"
+    return Step("endpoint.delete", title, Phase.REMOVE, deadline=ENDPOINT_DEADLINE, no_return=no_return)
 
 
 def hold(reason: str, phase: Phase) -> Step:
