@@ -109,7 +109,9 @@ class OscContext(model.Context):
         if utils.is_uuid_like(value):
             return manager.get(value)
         found = osc_utils.find_resource(_Lookup(manager, utils.find_resource), value)
-        return found if getattr(found, "_loaded", True) else manager.get(base.getid(found))
+        # What a list showed of it may be a part only.
+        partial = getattr(found, "manager", None) is manager and not found.is_loaded
+        return manager.get(found.id) if partial else found
 
     def project_id(self, value: str) -> str:
         return utils.get_project_id(self.app.client_manager.identity, value)
