@@ -2,9 +2,9 @@
 
     python benchmarks/client.py [--runs N] [--json FILE]
 
-Each case is a process of its own; its figure is the CPU time (user and system) of the fastest of N runs after a warm-up,
-because the machine is shared and CPU time is what the program costs. Cases of one ratio take turns. The service is
-a local HTTP server that answers an instance list. Exit code 1 when a goal is missed.
+Each case is a process of its own; its figure is the CPU time (user and system) of the fastest of N runs after a
+warm-up, because a machine is shared and CPU time is what the program costs. Cases of one ratio take turns. The
+service is a local HTTP server that answers an instance list. Exit code 1 when a goal is missed.
 """
 
 from __future__ import annotations
@@ -167,9 +167,7 @@ def main() -> int:
             f"{row['goal']:<45}{row['ms']:>9}{row['against_ms']:>9}{row['value']:>7}{unit:<3}{row['limit']:>6}{unit:<3}"
             f"{'' if good else '  MISSED'}"
         )
-    machine = (
-        f"{platform.python_implementation()} {platform.python_version()}, {os.cpu_count()} CPUs, {platform.machine()}"
-    )
+    machine = f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {platform.machine()}"
     print(machine)
     if args.json:
         args.json.write_text(json.dumps({"machine": machine, "load": os.getloadavg(), "rows": rows}, indent=1) + "\n")

@@ -314,25 +314,33 @@ class OpenStackTroveShell:
             )
             made.client.auth_token = args.os_auth_token
             return made
-        session = self._cloud_session(args) if args.os_cloud else self._session(args)
+        if args.os_cloud:
+            cloud = self._cloud(args.os_cloud, args.os_region_name or None)
+            session = cloud.get_session()
+            override = args.bypass_url or cloud.config.get("database_endpoint_override")
+            common["region_name"] = cloud.config.get("region_name") or None
+        else:
+            session, override = self._session(args), args.bypass_url
         made = client.Client(
             version,
             session=session,
-            endpoint_override=args.bypass_url or None,
+            endpoint_override=override or None,
             database_service_name=args.database_service_name or None,
             **common,
         )
-        if not args.bypass_url and args.os_auth_type not in ("none", "http_basic"):
+        if not override and type(session.auth).__module__.startswith("keystoneauth1.identity"):
             made.get_database_api_version_from_endpoint()
         return made
 
-    def _cloud_session(self, args: argparse.Namespace) -> Any:
+    @staticmethod
+    def _cloud(name: str, region: str | None) -> Any:
+        """A cloud of clouds.yaml. Raises CommandError with the reason when it cannot be used."""
         from openstack import config
 
         try:
-            return config.OpenStackConfig().get_one(cloud=args.os_cloud).get_session()
+            return config.OpenStackConfig().get_one(cloud=name, region_name=region)
         except Exception as error:
-            raise exceptions.CommandError(f"Cannot use the cloud {args.os_cloud!r}: {error}") from error
+            raise exceptions.CommandError(f"Cannot use the cloud {name!r}: {error}") from error
 
     def _session(self, args: argparse.Namespace) -> Any:
         from keystoneauth1 import loading

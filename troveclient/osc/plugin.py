@@ -18,7 +18,9 @@ def make_client(instance: Any) -> Any:
     from troveclient.v1 import client
 
     kwargs: dict[str, Any] = {}
-    override = getattr(instance, "_endpoint_override", None)
+    # `database_endpoint_override` in clouds.yaml; older osc-lib has no such question.
+    ask = getattr(instance, "_override_for", None)
+    override = ask("database") if callable(ask) else None
     if isinstance(override, str):
         kwargs["endpoint_override"] = override
     return client.Client(

@@ -71,6 +71,20 @@ def test_trove_program_reads_clouds_yaml(wire: Wire, tmp_path: Path) -> None:
     assert wire.headers[-1]["Authorization"] == "Basic ZGVtbzpwdw=="
 
 
+@pytest.mark.parametrize("program", [("trove", "cluster-list"), ("openstack", "database", "cluster", "list")])
+def test_clouds_yaml_may_name_the_endpoint(wire: Wire, tmp_path: Path, program: tuple[str, ...]) -> None:
+    (tmp_path / "clouds.yaml").write_text(
+        "clouds:\n  here:\n    auth_type: http_basic\n    auth:\n"
+        "      endpoint: http://127.0.0.1:9/\n      username: demo\n      password: pw\n"
+        f"    database_endpoint_override: {wire.endpoint('new')}\n"
+    )
+    env = {"HOME": str(tmp_path), "PATH": str(BIN), "OS_CLOUD": "here"}
+    words = [str(BIN / program[0]), *program[1:]]
+    done = subprocess.run(words, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "| shop " in done.stdout
+
+
 def test_trove_program_without_login(wire: Wire, tmp_path: Path) -> None:
     env = {"HOME": str(tmp_path), "PATH": str(BIN), "OS_AUTH_TYPE": "none", "OS_ENDPOINT": wire.endpoint("new")}
     words = [str(BIN / "trove"), "datastore-list"]
