@@ -32,6 +32,8 @@ LEAVE_QUIET, LEAVE_PATIENCE = 0.06, 0.3
 class Manager(BaseManager):
     """See `trove.guest.agent.manager.Manager`; more kinds for clusters in `guest_cluster`."""
 
+    start_timeout = 600.0
+    """Reading a large append-only file takes its time; an engine that cannot start ends by itself."""
     unlocked = BaseManager.unlocked | {"await_cluster"}
 
     def __init__(self, settings: Settings) -> None:

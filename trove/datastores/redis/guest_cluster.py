@@ -14,6 +14,7 @@ from trove.datastores.redis import guest_config, guest_slots
 from trove.datastores.redis.guest_nodes import SLOTS, Node, disagreement, myself, parse
 from trove.datastores.redis.guest_resp import Connection, ReplyError, fields
 from trove.guest.agent.errors import EngineDown, GuestError
+from trove.guest.agent.sockets import send_at_once
 
 if TYPE_CHECKING:
     from trove.datastores.redis.guest import Manager
@@ -24,6 +25,8 @@ POLL = 0.01
 FAST_POLL = 0.002
 PATIENCE = 5.0
 """Seconds a node may take to answer."""
+BUS = 10_000
+"""Nodes talk to each other on the clients' port plus this."""
 WIDTH = 32
 """Connections over which commands to one node are spread."""
 FAILOVER_AGAIN = 2.0
@@ -179,11 +182,13 @@ def cluster_failover(manager: Manager, params: dict[str, Any], progress: Progres
     deadline = _deadline(params, 30.0)
     with _peers(manager) as peers:
         places = [_place(node) for node in params.get("nodes", ())] or [node.where for node in peers.nodes(here)]
+        links = 0
         view = peers.nodes(here)
         old = next((node for node in view if node.id == myself(view).master_id), None)
         if old is not None:
             peers.await_agreement(places, deadline, progress, roles=False)
             _await_link(peers, here, deadline)
+            links = _hurry(manager)
             progress("taking over as primary")
         tries, asked = 0, 0.0
         while not myself(peers.nodes(here)).primary:
@@ -201,7 +206,7 @@ def cluster_failover(manager: Manager, params: dict[str, Any], progress: Progres
             if time.monotonic() >= deadline:
                 raise GuestError(f"{_name(old.where)} still believes that it is the primary")
             time.sleep(FAST_POLL)
-    return {"tries": tries}
+    return {"tries": tries, "links": links}
 
 
 def cluster_add(manager: Manager, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -322,6 +327,16 @@ def _await_link(peers: Peers, here: Any, deadline: float) -> None:
         if time.monotonic() >= deadline:
             raise GuestError("the link to the primary is down, so taking over could lose writes")
         time.sleep(POLL)
+
+
+def _hurry(manager: Manager) -> int:
+    """Let the node's news reach its peers at once; return to how many.
+
+    Asking for votes and then telling the result are two small messages on one connection: the kernel would hold the
+    second back for 40 ms, in which the old primary knows nothing of it and no client can write.
+    """
+    pid = manager.engine.pid
+    return 0 if pid is None else send_at_once(pid, manager.settings.engine_port + BUS)
 
 
 def _wanted(nodes: list[Node], params: dict[str, Any]) -> Node | None:

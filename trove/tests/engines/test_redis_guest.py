@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import redis
@@ -43,6 +44,12 @@ def roles(lab: GuestLab, numbers=SIX) -> dict[int, str]:
 def primary_of(lab: GuestLab, replica: int, numbers=SIX) -> int:
     wanted = lab.health(replica).detail["master_id"]
     return next(number for number in numbers if lab.health(number).detail["node_id"] == wanted)
+
+
+def may_reach_into_children() -> bool:
+    """Whether the host lets a parent have its child's files, which makes failovers faster."""
+    scope = Path("/proc/sys/kernel/yama/ptrace_scope")
+    return not scope.exists() or scope.read_text().strip() in ("0", "1")
 
 
 def nothing_lost(workload: Workload) -> None:
@@ -128,8 +135,10 @@ def test_a_cluster_moves_to_a_new_release_under_load(lab, source, target):
             order = lab.order()
             done = lab.operation(number, "cluster_failover", order=order, nodes=lab.nodes(SIX), timeout=30)
             assert done.status == "SUCCEEDED", done.error
+            assert done.result["links"] == 5 or not may_reach_into_children()
             # Asked again, also as a new order, there is nothing left to do.
-            assert lab.run(number, "cluster_failover", nodes=lab.nodes(SIX), timeout=30) == {"tries": 0}
+            again = lab.run(number, "cluster_failover", nodes=lab.nodes(SIX), timeout=30)
+            assert again == {"tries": 0, "links": 0}
             assert (lab.health(number).role, lab.health(old).role) == ("primary", "replica")
             lab.upgrade(old, source, target, SIX)
         took = time.monotonic() - started
