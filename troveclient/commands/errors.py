@@ -11,14 +11,14 @@ def explain(error: Exception) -> str | None:
     """A sentence for an error whose own text helps nobody; None where its text is good."""
     name = type(error).__name__
     if isinstance(error, exceptions.Unauthorized) or name == "Unauthorized":
-        return f"{error} Log in again, or check user, password and project."
+        return f"{str(error).rstrip('.')}. Log in again, or check user, password and project."
     if name in ("ConnectFailure", "ConnectTimeout", "ConnectionRefused", "SSLFailure", "RetriableConnectionFailure"):
         text = str(error)
         address = re.search(r"(https?://[^/\s]+)", text)
         where = f" at {address.group(1)}" if address else ""
         return f"The service{where} cannot be reached: {_reason(text)}. Is it running, and is the endpoint right?"
     if name in ("EndpointNotFound", "CatalogException", "EmptyCatalog"):
-        return f"{error} Check region, interface and service type, or name the endpoint."
+        return f"{str(error).rstrip('.')}. Check region, interface and service type, or name the endpoint."
     return None
 
 
