@@ -108,10 +108,10 @@ class Drive:
                 tries += 1
                 if late or (tries > self._attempts and not row.step.name.startswith(PATIENT)):
                     return self._fault(operation, row, outcome.reason)
+                attempt += 1
+                self._begin(row, outcome.reason)  # under the lease, so before the event, which is not
                 if outcome.reason != last_reason:
                     self._store.add_event(operation.id, "warning", f"{row.step.title}: {outcome.reason}; trying again")
-                attempt += 1
-                self._begin(row, outcome.reason)
             elif late:
                 waited = f"{row.step.title}: not done in {row.step.deadline:g} s, last seen: {outcome.reason}"
                 return self._fault(operation, row, waited)
