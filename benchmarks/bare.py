@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import signal
 import socket
 import sys
 import time
@@ -298,6 +299,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [name for name in options.scenarios if name not in SCENARIOS]
     if unknown:
         parser.error(f"unknown scenario {unknown[0]!r}; choose from {', '.join(SCENARIOS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave nothing behind
     images = Builder(Path.cwd(), images_dir=default_images_dir())
     bad = False
     for scenario in options.scenarios or SCENARIOS:

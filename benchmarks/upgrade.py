@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -310,6 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"unknown scenario {unknown[0]!r}; choose from {', '.join(names)}")
     chosen = [scenario for scenario in SCENARIOS if not options.scenarios or scenario.bare in options.scenarios]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # leave nothing behind
     machine = describe_machine()
     runs = measure(chosen, max(1, options.runs))
     machine["load_after"] = round(os.getloadavg()[0], 1)

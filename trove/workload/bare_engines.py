@@ -122,7 +122,8 @@ class Lab:
         return engine
 
     def run_beside(self, command: Sequence[str]) -> None:
-        """Start a helper process that ends with the lab."""
+        """Start a helper process that ends with the lab, or with this process however that dies."""
+        command = ["setpriv", "--pdeathsig", "KILL", *command]
         with (self.directory / "helpers.log").open("ab") as log:
             self._helpers.append(subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL))
 
