@@ -9,18 +9,20 @@ from __future__ import annotations
 import logging
 import threading
 
+from trove.datastores.mariadb.recovery import first_to_start
 from trove.domain.errors import NotFound, TroveError
+from trove.domain.health import Health
 from trove.domain.instances import Cluster, Instance
 from trove.domain.ports import GuestAddress, Order, ServerState
-from trove.domain.states import ClusterTask, EngineStatus, InstanceTask
+from trove.domain.states import ClusterTask, InstanceTask
 from trove.operations.context import Tools, server_spec
 from trove.operations.steps.endpoint import endpoint_spec
 
 LOG = logging.getLogger(__name__)
 
 PERIOD = 10.0
-ALL_DOWN_ROUNDS = 3
-"""Rounds a whole Galera cluster must be down, with all agents answering, before it is started anew."""
+ALL_DOWN_ROUNDS = 2
+"""Looks in a row at which the same member must be the one to start a stopped cluster anew."""
 
 
 class Reconciler:
@@ -30,7 +32,7 @@ class Reconciler:
         self._tools, self._period = tools, period
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="reconcile", daemon=True)
-        self._down: dict[str, int] = {}
+        self._first: dict[str, tuple[str | None, int]] = {}
         self._orphans: set[str] = set()
 
     def start(self) -> None:
@@ -88,32 +90,34 @@ class Reconciler:
             LOG.error("cannot serve the address of %s: %s", cluster.name, error)
 
     def _mend_quorum(self, cluster: Cluster) -> None:
-        """A Galera cluster whose members all went down needs one to start it anew: the one with the newest data."""
-        states = [member.health for member in cluster.members]
-        if any(state is None or state.status is EngineStatus.HEALTHY for state in states):
-            self._down.pop(cluster.id, None)
-            return
-        if any("seqno" not in state.detail for state in states if state):
-            return
-        self._down[cluster.id] = self._down.get(cluster.id, 0) + 1
-        if self._down[cluster.id] < ALL_DOWN_ROUNDS:
-            return
+        """A Galera cluster that was stopped as a whole needs one member to start it anew: the one with the newest data.
 
-        def position(member: Instance) -> tuple[int, bool]:
-            detail = member.health.detail if member.health else {}
-            return int(detail.get("seqno", -1)), bool(detail.get("safe_to_bootstrap"))
-
-        best = max(cluster.members, key=position)
-        if position(best)[0] < 0:
+        Only when the same member has been found at several looks in a row; until then its members may be finding each
+        other by themselves.
+        """
+        if all(member.health is not None and member.health.healthy for member in cluster.members):
+            self._first.pop(cluster.id, None)
             return
-        LOG.warning("all members of cluster %s are down; starting it anew on %s", cluster.name, best.name)
+        first = first_to_start({member.id: self._ask(member) for member in cluster.members})
+        before, rounds = self._first.get(cluster.id, (None, 0))
+        self._first[cluster.id] = (first, rounds + 1 if first == before else 1)
+        if first is None or self._first[cluster.id][1] < ALL_DOWN_ROUNDS:
+            return
+        member = cluster.member(first)
+        LOG.warning("cluster %s was stopped as a whole; starting it anew on %s", cluster.name, member.name)
         try:
             self._tools.guests.run(
-                GuestAddress(best.id, best.address), "start", {"bootstrap": True}, self._order("quorum"), wait=60
+                GuestAddress(member.id, member.address), "start", {"bootstrap": True}, self._order("quorum"), wait=90
             )
         except TroveError as error:
             LOG.error("cannot start cluster %s anew: %s", cluster.name, error)
-        self._down.pop(cluster.id, None)
+        self._first.pop(cluster.id, None)
+
+    def _ask(self, member: Instance) -> Health | None:
+        try:
+            return self._tools.guests.health(GuestAddress(member.id, member.address), timeout=2.0)
+        except TroveError:
+            return None
 
     def _remove_orphans(self, instances: set[str], clusters: set[str]) -> None:
         """Remove servers and endpoints without a row, when they had none at the last look either."""

@@ -44,11 +44,12 @@ class Galera:
     def grow(self, cluster: Cluster, new: Sequence[Instance]) -> list[Step]:
         after = replace(cluster, members=(*cluster.members, *new))
         plan = [steps.stage(cluster.version), steps.precheck(cluster.members)]
+        idle = [member.id for member in cluster.members if member.id != _active(cluster).id]
         for member in new:
             forget = (steps.server_delete(member, Phase.ROLLBACK), steps.record_deleted(member, Phase.ROLLBACK))
             plan += [
                 steps.server_ensure(member, cluster.version, Phase.BUILD, undo=forget),
-                _prepare(after, member, bootstrap=False),
+                _prepare(after, member, bootstrap=False, donors=idle),
                 steps.gate(member, cluster.version, Phase.BUILD, deadline=steps.FULL_COPY_DEADLINE),
                 _built(member, cluster),
             ]
@@ -165,9 +166,18 @@ def topology(cluster: Cluster, member: Instance) -> dict[str, Any]:
     }
 
 
-def _prepare(cluster: Cluster, member: Instance, *, bootstrap: bool, secret: str | None = None) -> Step:
+def _prepare(
+    cluster: Cluster, member: Instance, *, bootstrap: bool, secret: str | None = None, donors: Sequence[str] = ()
+) -> Step:
+    """A donor takes no writes while it gives a full copy, so members without traffic are named where there are some."""
     title = f"Start the cluster on {member.name}" if bootstrap else f"Join {member.name} to the cluster"
-    params = {"version": cluster.version.name, "cluster": topology(cluster, member), "bootstrap": bootstrap}
+    params: dict[str, Any] = {
+        "version": cluster.version.name,
+        "cluster": topology(cluster, member),
+        "bootstrap": bootstrap,
+    }
+    if donors:
+        params["donors"] = list(donors)
     deadline = steps.START_DEADLINE if bootstrap else steps.FULL_COPY_DEADLINE
     return steps.guest(member, "prepare", title, Phase.BUILD, params, deadline=deadline, secret=secret)
 
