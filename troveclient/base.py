@@ -238,10 +238,8 @@ class ManagerWithFind(Manager):
         return [
             item
             for item in self._everything(kwargs.get("name"))
-            if all(
-                item._info.get(key) == value if hasattr(item, "_info") else getattr(item, key, None) == value
-                for key, value in kwargs.items()
-            )
+            # Not getattr: that would fetch every object that lacks the attribute.
+            if all(vars(item).get(key) == value for key, value in kwargs.items())
         ]
 
     def _everything(self, name: Any = None) -> Iterator[Any]:

@@ -101,6 +101,8 @@ def create_cluster(ctx: Any, a: Any) -> Any:
         extra["users"] = users
     if databases:
         extra["databases"] = databases
+    if extra:
+        ctx.require_operations("--user and --database" if users else "--database")
     properties = instance_options.extended_properties(a.extended_properties) if a.extended_properties else None
     made = ctx.client.clusters.create(
         a.name,
@@ -252,8 +254,8 @@ def restart(ctx: Any, a: Any) -> None:
     waiting.after(ctx, a, "cluster", target)
 
 
-def upgrade_options(a: Any) -> dict[str, Any]:
-    """Only what was asked for: released servers know none of it."""
+def upgrade_options(ctx: Any, a: Any) -> dict[str, Any]:
+    """Only what was asked for: released servers know none of it, and would upgrade as if nothing had been said."""
     out: dict[str, Any] = {}
     if a.dry_run:
         out["dry_run"] = True
@@ -263,6 +265,8 @@ def upgrade_options(a: Any) -> dict[str, Any]:
         out["hold"] = a.hold
     if a.accept_no_rollback:
         out["accept_no_rollback"] = True
+    if out:
+        ctx.require_operations(" ".join(f"--{name.replace('_', '-')}" for name in out))
     return out
 
 
@@ -279,9 +283,7 @@ def show_plan(ctx: Context, plan: Any) -> int:
 @define(CLUSTER, *UPGRADE)
 def upgrade(ctx: Any, a: Any) -> int | None:
     target = ctx.ref(ctx.client.clusters, a.cluster)
-    if a.dry_run:
-        ctx.require_operations("--dry-run")
-    result = ctx.client.clusters.upgrade(target, a.datastore_version, **upgrade_options(a))
+    result = ctx.client.clusters.upgrade(target, a.datastore_version, **upgrade_options(ctx, a))
     if a.dry_run:
         return show_plan(ctx, result)
     waiting.after(ctx, a, "cluster", target)

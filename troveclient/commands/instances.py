@@ -378,9 +378,7 @@ def update_instance(ctx: Any, a: Any) -> None:
 @define(INSTANCE, *UPGRADE)
 def upgrade(ctx: Any, a: Any) -> int | None:
     target = ctx.ref(ctx.client.instances, a.instance)
-    if a.dry_run:
-        ctx.require_operations("--dry-run")
-    result = ctx.client.instances.upgrade(target, a.datastore_version, **upgrade_options(a))
+    result = ctx.client.instances.upgrade(target, a.datastore_version, **upgrade_options(ctx, a))
     if a.dry_run:
         return show_plan(ctx, result)
     waiting.after(ctx, a, "instance", target)

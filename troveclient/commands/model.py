@@ -165,7 +165,7 @@ class Context:
             self.client.operations.list(limit=1)
         except exceptions.NotFound:
             raise exceptions.CommandError(
-                f"{option} needs a server with operations, and this one has none. Nothing was sent."
+                f"This server has no operations and does not know {option}. Nothing was sent."
             ) from None
 
 

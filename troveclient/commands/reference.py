@@ -1,6 +1,7 @@
-"""The reference of all commands, made from the commands themselves: `python -m troveclient.commands.reference FILE`.
+"""What is made from the commands themselves: `python -m troveclient.commands.reference FILE…`.
 
-FILE is Markdown with the two markers; what stands between them is replaced. Without a file it is printed.
+A Markdown FILE has two markers; the reference is put between them. A TOML FILE gets the entry points of the
+`openstack` commands. Without a file the reference is printed.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from troveclient.commands.model import Arg
 
 BEGIN = "<!-- commands: made by python -m troveclient.commands.reference -->"
 END = "<!-- commands end -->"
+TABLE_HEAD = '[project.entry-points."openstack.database.v1"]'
 
 
 def definition(row: Row) -> Any:
@@ -84,12 +86,23 @@ def inserted(page: str) -> str:
     return f"{head}{BEGIN}\n\n{text()}\n{END}{tail}"
 
 
+def entry_points(project: str) -> str:
+    """The project file with its table of entry points made anew."""
+    names = sorted((row.name.replace(" ", "_"), f"troveclient.osc.v1.{row.cls}") for row in TABLE if row.name)
+    head, table, rest = project.partition(f"{TABLE_HEAD}\n")
+    if not table:
+        raise ValueError(f"the project file needs the table {TABLE_HEAD}")
+    _old, _blank, tail = rest.partition("\n\n")
+    return head + table + "\n".join(f'{name} = "{value}"' for name, value in names) + "\n\n" + tail
+
+
 def main(argv: list[str]) -> int:
     if not argv:
         print(text(), end="")
-        return 0
-    file = Path(argv[0])
-    file.write_text(inserted(file.read_text(encoding="utf-8")), encoding="utf-8")
+    for name in argv:
+        file = Path(name)
+        change = entry_points if file.suffix == ".toml" else inserted
+        file.write_text(change(file.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
 

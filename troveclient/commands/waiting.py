@@ -70,8 +70,11 @@ def _passes(error: Exception) -> bool:
     )
 
 
-def operation(ctx: Any, operation_id: str, timeout: float) -> None:
-    """Follow an operation to its end. Raises CommandError with the service's reason when it ended badly."""
+def operation(ctx: Any, operation_id: str, timeout: float, gone: bool = False) -> None:
+    """Follow an operation to its end. Raises CommandError with the service's reason when it ended badly.
+
+    With `gone` its record may go together with what it removes.
+    """
     waiter = Waiter(ctx, timeout)
 
     def show(found: Any) -> bool:
@@ -95,6 +98,8 @@ def operation(ctx: Any, operation_id: str, timeout: float) -> None:
 
     found = waiter.poll(lambda: ctx.client.operations.get(operation_id), show, f"operation {operation_id}")
     if found is _GONE:
+        if gone:
+            return
         raise exceptions.CommandError(f"Operation {operation_id} is not there any more.")
     info = found._info
     status, reason = info["status"], info.get("error") or info.get("status_text") or "no reason given"
@@ -167,7 +172,7 @@ def after(ctx: Any, args: Any, kind: str, ref: Any, gone: bool = False) -> None:
         return
     started = operations.id_from(getattr(ctx.client.client, "last_location", None))
     if started:
-        operation(ctx, started, args.timeout)
+        operation(ctx, started, args.timeout, gone)
         return
     target = getattr(ref, "id", ref)
     (cluster if kind == "cluster" else instance)(ctx, target, args.timeout, gone)

@@ -9,6 +9,7 @@ import pytest
 from troveclient.commands import reference
 from troveclient.commands.index import TABLE
 
+PROJECT = Path(__file__).parents[1] / "pyproject.toml"
 PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
 
 
@@ -22,6 +23,11 @@ def test_every_name_stands_in_it() -> None:
     for row in TABLE:
         assert not row.name or f"openstack {row.name}" in text
         assert all(f"trove {name}" in text for name in row.trove.split())
+
+
+def test_project_file_has_the_entry_points_of_today() -> None:
+    project = PROJECT.read_text(encoding="utf-8")
+    assert reference.entry_points(project) == project, "run python -m troveclient.commands.reference pyproject.toml"
 
 
 def test_page_without_markers_is_refused() -> None:
