@@ -17,7 +17,6 @@ from typing import Any
 
 from demo.report import Outcome, print_report
 from trove.cmd.config import default_state_dir
-from trove.images.store import default_images_dir
 from trove.workload.controller import Workload
 from trove.workload.standalone import ServiceError, Standalone
 from trove.workload.target import Kind
@@ -91,7 +90,7 @@ def exhibits() -> list[Exhibit]:
 def main() -> int:
     begun = time.monotonic()
     state_dir = default_state_dir().with_name("trove-anywhere-demo")
-    service = Standalone(state_dir, default_images_dir())
+    service = Standalone(state_dir)
     if (state_dir / "installation.json").exists():
         say("Removing what an earlier demo left")
         service.purge()

@@ -30,7 +30,7 @@ OPTIONS: Sequence[cfg.Opt] = (
         help="Who may use the API.",
     ),
     cfg.StrOpt("address-pool", help="IPv4 network instances get their addresses of; default: a part of 127.0.0.0/8."),
-    cfg.StrOpt("images-dir", help="Directory of engine images; default: images in the state directory."),
+    cfg.StrOpt("images-dir", help="Directory of engine images; default: a cache that installations share."),
     cfg.StrOpt("mirror", help="Debian mirror to build images from; default: the one the host itself uses."),
     cfg.StrOpt("public-endpoint", help="Scheme, host and port to write into links when a proxy hides the real ones."),
     cfg.StrOpt("policy-file", help="YAML file of policy rules that replace the built-in ones."),

@@ -97,7 +97,7 @@ def purge(tools: Tools, args: argparse.Namespace) -> int:
         for instance_id in servers:
             tools.compute.delete(instance_id, order)
     shutil.rmtree(state_dir)
-    print("Everything is removed.")
+    print("Everything is removed. Images stay, as other installations may share them: see `trove-manage image`.")
     return 0
 
 

@@ -23,6 +23,7 @@ from trove.guest.bundle import bundle_digest, write_bundle
 from trove.guest.client import GuestClient
 from trove.guest.pki import Authority
 from trove.images.builder import Builder
+from trove.images.store import default_images_dir
 from trove.operations.context import Tools
 from trove.operations.executor import Executor
 from trove.operations.monitor import Monitor
@@ -77,7 +78,7 @@ def make_tools(conf: cfg.ConfigOpts, installation: Installation, store: Store) -
     images = Builder(
         state_dir,
         conf.mirror,
-        images_dir=Path(conf.images_dir).expanduser().absolute() if conf.images_dir else None,
+        images_dir=Path(conf.images_dir).expanduser().absolute() if conf.images_dir else default_images_dir(),
         users=image_users,
     )
     authority = Authority(state_dir)
