@@ -15,7 +15,7 @@ from trove.db.fencing import check_lease
 from trove.db.leases import LeaseStore
 from trove.db.tables import operation_events, operation_steps, operations
 from trove.domain.errors import BadRequest, Conflict, NotFound, Unprocessable
-from trove.domain.operations import Operation
+from trove.domain.operations import Operation, OperationReference
 from trove.domain.plans import Step
 from trove.domain.states import OperationStatus, StepStatus, check_operation_transition
 from trove.domain.store import Acceptance, Lease, Page
@@ -35,6 +35,12 @@ _LATEST = sa.select(*rows.OPERATION).where(
         .where(operations.c.resource_id.in_(sa.bindparam("ids", expanding=True)))
         .group_by(operations.c.resource_id)
     )
+)
+_LATEST_REFERENCE = (
+    sa.select(operations.c.id, operations.c.kind, operations.c.status)
+    .where(operations.c.resource_id == sa.bindparam("id"))
+    .order_by(operations.c.seq.desc())
+    .limit(1)
 )
 
 FILTERS = {"status": operations.c.status, "kind": operations.c.kind, "resource_id": operations.c.resource_id}
@@ -92,6 +98,12 @@ class JournalStore(LeaseStore):
             found = conn.execute(statement.order_by(operations.c.seq.desc()).limit(limit + 1)).all()
         items = [rows.to_operation(row) for row in found[:limit]]
         return Page(items, items[-1].id if items and len(found) > limit else None)
+
+    def latest_operation(self, resource_id: str) -> OperationReference | None:
+        """Return the newest operation of a resource, without its plan."""
+        with self._db.read() as conn:
+            row = conn.execute(_LATEST_REFERENCE, {"id": resource_id}).first()
+        return None if row is None else OperationReference(row[0], row[1], OperationStatus(row[2]))
 
     def latest_operations(self, resource_ids: Sequence[str]) -> Mapping[str, Operation]:
         """Return the newest operation of each resource, without steps and events, by resource id."""

@@ -87,3 +87,12 @@ class Operation:
     def can_resume(self) -> bool:
         """Whether `resume` would be accepted."""
         return self.status is OperationStatus.HELD
+
+
+@dataclass(frozen=True)
+class OperationReference:
+    """As much of an operation as the thing it changes shows."""
+
+    id: str
+    kind: str
+    status: OperationStatus

@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from trove.domain.datastores import Datastore, DatastoreVersion, Flavor
 from trove.domain.health import Health
 from trove.domain.instances import Cluster, Instance
-from trove.domain.operations import Operation
+from trove.domain.operations import Operation, OperationReference
 from trove.domain.plans import Plan, Step
 from trove.domain.states import OperationStatus, StepStatus, Task
 
@@ -144,6 +144,9 @@ class Journal(Protocol):
         filters: Mapping[str, str] | None = None,
     ) -> Page[Operation]:
         """Newest first, without steps and events; filters: status, kind, resource_id."""
+
+    def latest_operation(self, resource_id: str) -> OperationReference | None:
+        """The newest operation of a resource, without its plan: every show asks for it."""
 
     def latest_operations(self, resource_ids: Sequence[str]) -> Mapping[str, Operation]:
         """The newest operation of each resource (without steps), by resource id."""

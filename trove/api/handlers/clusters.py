@@ -49,7 +49,7 @@ def create(call: Call) -> Reply:
 def show(call: Call) -> Reply:
     """Show a cluster with its members."""
     cluster = common.find_cluster(call, "cluster:show")
-    operation = call.store.latest_operations([cluster.id]).get(cluster.id)
+    operation = call.store.latest_operation(cluster.id)
     return Reply({"cluster": view.show(call, cluster, operation)})
 
 
@@ -61,7 +61,7 @@ def show_instance(call: Call) -> Reply:
         instance = cluster.member(wanted.lower())
     except KeyError:
         raise NotFound("instance", wanted[:80], f"it is no member of cluster '{cluster.name}'") from None
-    operation = call.store.latest_operations([instance.id]).get(instance.id)
+    operation = call.store.latest_operation(instance.id)
     return Reply({"instance": instance_view.show(call, instance, operation)})
 
 

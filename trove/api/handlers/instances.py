@@ -75,7 +75,7 @@ def create(call: Call) -> Reply:
 def show(call: Call) -> Reply:
     """Show an instance."""
     instance = common.find_instance(call, "instance:show")
-    operation = call.store.latest_operations([instance.id]).get(instance.id)
+    operation = call.store.latest_operation(instance.id)
     return Reply({"instance": view.show(call, instance, operation)})
 
 

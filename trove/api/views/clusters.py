@@ -8,7 +8,7 @@ from trove.api.context import Call
 from trove.api.views.common import Json, links, timestamp
 from trove.api.views.instances import address, observed, operating_status, operation_reference, stale_before
 from trove.domain.instances import Cluster, Instance
-from trove.domain.operations import Operation
+from trove.domain.operations import OperationReference
 
 
 def basic(call: Call, cluster: Cluster) -> Json:
@@ -18,7 +18,7 @@ def basic(call: Call, cluster: Cluster) -> Json:
     return body
 
 
-def show(call: Call, cluster: Cluster, operation: Operation | None) -> Json:
+def show(call: Call, cluster: Cluster, operation: OperationReference | None) -> Json:
     """Return everything about a cluster and its members."""
     stale = stale_before(call)
     body = _common(call, cluster)

@@ -9,7 +9,7 @@ from trove.api.context import Call
 from trove.api.views.common import Json, links, timestamp
 from trove.domain.health import Health
 from trove.domain.instances import Instance
-from trove.domain.operations import Operation
+from trove.domain.operations import OperationReference
 from trove.domain.states import EngineStatus, InstanceTask
 
 GIB = 1024**3
@@ -60,7 +60,7 @@ def detail(call: Call, instance: Instance) -> Json:
     return _detail(call, instance, stale_before(call))
 
 
-def show(call: Call, instance: Instance, operation: Operation | None) -> Json:
+def show(call: Call, instance: Instance, operation: OperationReference | None) -> Json:
     """Return everything about an instance."""
     body = _detail(call, instance, stale_before(call))
     used = instance.health.used_bytes if instance.health else 0
@@ -72,7 +72,7 @@ def show(call: Call, instance: Instance, operation: Operation | None) -> Json:
     return body
 
 
-def operation_reference(operation: Operation | None) -> Json | None:
+def operation_reference(operation: OperationReference | None) -> Json | None:
     """Return how another object names an operation."""
     if operation is None:
         return None
