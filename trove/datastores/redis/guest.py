@@ -91,20 +91,31 @@ class Manager(BaseManager):
         self.call("PING")
 
     def request_stop(self) -> None:
-        # NOSAVE: the append-only file is complete, it is flushed on the way out. SIGTERM was seen to be overlooked.
-        try:
-            connection = self._connect()
-            connection.patience(self.stop_timeout / 2)
+        """Send SHUTDOWN until the engine takes it.
+
+        It refuses (and ignores SIGTERM, too) while it writes its first append-only file after a full copy. That passes
+        in a moment, or with much data does not: then it is told not to mind, as it has to be copied again anyhow.
+        NOSAVE: the append-only file has everything, and is flushed on the way out.
+        """
+        deadline = time.monotonic() + self.stop_timeout / 2
+        while True:
+            late = time.monotonic() >= deadline
             try:
-                connection.call("SHUTDOWN", "NOSAVE")
-            finally:
-                connection.close()
-        except EngineDown:
-            # The closed connection is the answer. Where nothing listened the signal is the second way.
-            if self.engine.alive() and not self.engine.wait(1.0):
-                self.engine.signal(signal.SIGTERM)
-        except ReplyError:
-            self.engine.signal(signal.SIGTERM)
+                connection = self._connect()
+                connection.patience(self.stop_timeout / 2)
+                try:
+                    connection.call("SHUTDOWN", "NOSAVE", *(["FORCE"] if late else []))
+                finally:
+                    connection.close()
+            except ReplyError:
+                if late:
+                    return self.engine.signal(signal.SIGTERM)
+                time.sleep(POLL)
+            except EngineDown:
+                # The closed connection is the answer. Where nothing listened the signal is the second way.
+                if self.engine.alive() and not self.engine.wait(1.0):
+                    self.engine.signal(signal.SIGTERM)
+                return None
 
     def before_upgrade(self, params: dict[str, Any], progress: Progress) -> None:
         """Let clients of a node that was primary a moment ago find its successor before their connections end."""

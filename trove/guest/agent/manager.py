@@ -89,7 +89,7 @@ class Manager:
         raise NotImplementedError
 
     def request_stop(self) -> None:
-        """Ask the engine to end cleanly, without waiting for it."""
+        """Ask the engine to end cleanly; it has until `stop_timeout` from the beginning of this."""
         self.engine.signal(signal.SIGTERM)
 
     def before_upgrade(self, params: dict[str, Any], progress: Progress) -> None:
@@ -290,8 +290,9 @@ class Manager:
             return
         progress("stopping the engine")
         limit = self.stop_timeout if timeout is None else timeout
+        deadline = time.monotonic() + limit
         self.request_stop()
-        if not self.engine.wait(limit):
+        if not self.engine.wait(max(1.0, deadline - time.monotonic())):
             progress(f"the engine did not end in {limit:.0f} s and is killed")
             self.engine.kill()
 

@@ -257,6 +257,32 @@ def test_an_upgraded_replica_goes_back_to_the_old_release(lab):
         nothing_lost(workload)
 
 
+def test_a_replica_stops_at_once_even_while_it_writes_its_first_append_only_file(lab):
+    form(lab, "redis-7.0")
+    replica = next(number for number in SIX if roles(lab)[number] == "replica")
+    client = redis.Redis(lab.address(primary_of(lab, replica)), 6379)
+    name = next(f"{{{tag}}}" for tag in range(1000) if owns(client, f"{{{tag}}}"))
+    client.hset(name, mapping={str(field): "x" * 1000 for field in range(20_000)})
+    for _ in range(3):
+        started = time.monotonic()
+        lab.run(replica, "restart", cluster=TOPOLOGY)
+        lab.run(replica, "await_sync", timeout=30)
+        lab.run(replica, "stop")
+        assert time.monotonic() - started < 9
+        lab.run(replica, "start", cluster=TOPOLOGY)
+        lab.run(replica, "await_sync", timeout=30)
+    log = lab.compute._layout.instances / f"inst-{replica}" / "data/agent/engine.log"
+    assert "Writing initial AOF, can't exit" in log.read_text()
+
+
+def owns(client: redis.Redis, key: str) -> bool:
+    try:
+        client.get(key)
+    except redis.ResponseError:
+        return False
+    return True
+
+
 def test_a_killed_node_comes_back_by_itself(lab):
     form(lab, "redis-7.0")
     replica = next(number for number in SIX if roles(lab)[number] == "replica")
