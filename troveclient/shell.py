@@ -279,6 +279,8 @@ class OpenStackTroveShell:
         if args.debug:
             import logging
 
+            # Which plugins exist is nobody's question here.
+            logging.getLogger("stevedore").setLevel(logging.WARNING)
             logging.basicConfig(level=logging.DEBUG, format="%(levelname)s (%(module)s:%(lineno)d) %(message)s")
         client = self.make_client(args)
         row = known.get(args.command)

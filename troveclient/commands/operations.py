@@ -78,7 +78,8 @@ def show_operation(ctx: Any, a: Any) -> Any:
                 step.get("status"),
                 step.get("started"),
                 step.get("finished"),
-                step.get("error") or step.get("status_text"),
+                # What a finished step was last waiting for is no news.
+                step.get("error") or ("" if step.get("status") == "DONE" else step.get("status_text")),
             )
             for step in steps
         ]

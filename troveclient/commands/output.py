@@ -16,7 +16,7 @@ def plain(value: Any) -> str:
         if "address" in value:
             address = f"{value['address']}:{value['port']}" if value.get("port") else str(value["address"])
             return f"{address} ({value['type']})" if value.get("type") else address
-        return ", ".join(f"{key}={plain(item)}" for key, item in value.items())
+        return ", ".join(f"{key}={plain(item)}" for key, item in value.items() if item is not None)
     if isinstance(value, (list, tuple)):
         return ", ".join(plain(item) for item in value)
     return str(value)

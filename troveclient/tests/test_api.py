@@ -379,5 +379,5 @@ def test_tables_are_as_wide_as_their_text(capsys: pytest.CaptureFixture[str]) ->
     lines = capsys.readouterr().out.splitlines()
     assert lines[1] == "| Name   | Size |"
     assert lines[3] == "| 数据库 | 1    |"
-    utils.print_dict({"b": [1, {"c": None}], "a": "x"})
-    assert "| b        | 1, c= |" in capsys.readouterr().out
+    utils.print_dict({"b": [1, {"c": None, "d": 2}], "a": "x"})
+    assert "| b        | 1, d=2 |" in capsys.readouterr().out
