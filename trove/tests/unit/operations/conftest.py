@@ -95,6 +95,7 @@ class Bench:
     def __init__(self, store: Store) -> None:
         self.store, self.script = store, Script()
         self.executors: list[Executor] = []
+        self._same: str | None = None
 
     def instance(self, name: str = "db") -> Instance:
         """A row of an instance that was built."""
@@ -106,6 +107,12 @@ class Bench:
         )
         self.drive(accepted.id)
         return self.store.instance(new.id)
+
+    def same(self) -> Instance:
+        """The same instance at every call, as it is now."""
+        if self._same is None:
+            self._same = self.instance().id
+        return self.store.instance(self._same)
 
     def accept(
         self,

@@ -19,7 +19,7 @@ from trove.tests.unit.planning import worlds
 from trove.tests.unit.planning.explore import explore
 from trove.tests.unit.planning.model import Model, model_of, need
 
-PROFILE = settings(max_examples=15, deadline=None, derandomize=True)
+PROFILE = settings(max_examples=8, deadline=None, derandomize=True)
 holds = st.sets(st.sampled_from(HOLDS)).map(frozenset)
 
 
@@ -68,7 +68,7 @@ def test_galera_upgrade(members: int, data: st.DataObject, hold: frozenset[str])
     assert explore_upgrade(worlds.galera("10.11", members, active), "mariadb", "11.8", hold) > 20
 
 
-@settings(PROFILE, max_examples=5)
+@settings(PROFILE, max_examples=3)
 @given(st.integers(3, 5), st.data(), holds)
 def test_galera_upgrade_of_two_hops_comes_back_to_its_latest_commit(
     members: int, data: st.DataObject, hold: frozenset[str]
@@ -77,7 +77,7 @@ def test_galera_upgrade_of_two_hops_comes_back_to_its_latest_commit(
     assert explore_upgrade(worlds.galera("10.5", members, active), "mariadb", "11.8", hold) > 50
 
 
-@settings(PROFILE, max_examples=8)
+@settings(PROFILE, max_examples=4)
 @given(st.integers(3, 5), st.integers(1, 2), st.sampled_from([("redis", "8.0"), ("valkey", "8.1")]), holds)
 def test_redis_upgrade(shards: int, replicas: int, target: tuple[str, str], hold: frozenset[str]) -> None:
     assert explore_upgrade(worlds.redis(shards=shards, replicas=replicas), *target, hold) > 20
