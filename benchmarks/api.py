@@ -368,6 +368,7 @@ def write(figures: list[Figures], startups: list[Startup], load: float, options:
     document = {
         "machine": machine(),
         "load_before": round(load, 2),
+        "niceness": os.nice(0),
         "options": {"seconds": options.seconds, "threads": options.threads, "authentication": "http_basic"},
         "goals": {"per_second": GOALS, "rss_mb": GOAL_RSS_MB, "start_seconds": GOAL_START_S},
         "startup": [asdict(each) for each in startups],
