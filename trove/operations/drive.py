@@ -200,4 +200,6 @@ class Drive:
         expect = operation.status
         self._store.set_status(self._lease, operation.id, status, text, error, expect=expect, step_done=step_done)
         said = f"{status}: {text}" if text else str(status)
-        self._store.add_event(operation.id, "error" if status is OperationStatus.HELD else "info", said)
+        asked_for = step_done is not None
+        level = "error" if status is OperationStatus.HELD and not asked_for else "info"
+        self._store.add_event(operation.id, level, said)

@@ -204,6 +204,10 @@ class RetryingClusterClient:
                     decode_responses=True,
                 )
             return call(self._client)
+        except AttributeError as error:
+            # redis-py 8.1 does this when it is redirected to a node it has not heard of yet: it must look again.
+            self.close()
+            raise AnswerLost(f"redirected to an unknown node: {error}") from error
         except (RedisError, OSError) as error:
             raise AnswerLost(f"{type(error).__name__}: {error}") from error
 
