@@ -65,8 +65,8 @@ ROUTES = (
     Route("POST",   "/clusters",                     clusters.create,  "cluster:create",  200, cluster_bodies.CREATE),
     Route("GET",    "/clusters/{cluster}",           clusters.show,    "cluster:show",    200),
     Route("POST",   "/clusters/{cluster}",           clusters.action,  None,              202, cluster_bodies.ACTION),
-    Route("PATCH",  "/clusters/{cluster}",           clusters.upgrade, "cluster:action",  202, cluster_bodies.PATCH),
-    Route("PATCH",  "/cluster/{cluster}",            clusters.upgrade, "cluster:action",  202, cluster_bodies.PATCH),
+    Route("PATCH",  "/clusters/{cluster}",           clusters.change,  "cluster:action",  202, cluster_bodies.PATCH),
+    Route("PATCH",  "/cluster/{cluster}",            clusters.change,  "cluster:action",  202, cluster_bodies.PATCH),
     Route("DELETE", "/clusters/{cluster}",           clusters.delete,  "cluster:delete",  202),
     Route("GET",    "/clusters/{cluster}/instances/{instance}", clusters.show_instance, "cluster:show_instance", 200),
 

@@ -207,6 +207,9 @@ class Service:
         plan = self.plan_upgrade_cluster(cluster, target_ref, options)
         return self._accept(plan, cluster.project_id, task=ClusterTask.UPGRADING)
 
+    def rename_cluster(self, cluster: Cluster, name: str) -> None:
+        self.store.update_cluster(cluster.id, name=name)
+
     def reset_cluster_status(self, cluster: Cluster) -> None:
         self._end_unfinished(cluster.id)
         self.store.reset_task(cluster_id=cluster.id)

@@ -12,7 +12,11 @@ RULES = (
     rule("cluster:show", ADMIN_OR_OWNER, "Show a cluster.", f"GET {ONE}"),
     rule("cluster:show_instance", ADMIN_OR_OWNER, "Show a member.", f"GET {ONE}/instances/{{instance}}"),
     rule(
-        "cluster:action", ADMIN_OR_OWNER, "Grow, shrink, restart and upgrade a cluster.", f"POST {ONE}", f"PATCH {ONE}"
+        "cluster:action",
+        ADMIN_OR_OWNER,
+        "Grow, shrink, restart, upgrade and rename a cluster.",
+        f"POST {ONE}",
+        f"PATCH {ONE}",
     ),
     rule("cluster:delete", ADMIN_OR_OWNER, "Delete a cluster.", f"DELETE {ONE}"),
     rule("cluster:reset-status", ADMIN, "Reset the status.", f"POST {ONE}"),

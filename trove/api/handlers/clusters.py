@@ -71,11 +71,14 @@ def delete(call: Call) -> Reply:
     return Reply(operation=call.services.delete_cluster(cluster))
 
 
-def upgrade(call: Call) -> Reply:
-    """Upgrade in the form of the specification: the answer is an empty object."""
+def change(call: Call) -> Reply:
+    """Upgrade in the form of the specification, or rename: the answer is an empty object."""
     cluster = common.find_cluster(call, "cluster:action")
-    target = call.body["cluster"]["datastore_version"]
-    return Reply({}, operation=call.services.upgrade_cluster(cluster, target, UpgradeOptions()))
+    ((what, value),) = call.body["cluster"].items()
+    if what == "name":
+        call.services.rename_cluster(cluster, value)
+        return Reply({})
+    return Reply({}, operation=call.services.upgrade_cluster(cluster, value, UpgradeOptions()))
 
 
 def action(call: Call) -> Reply:
@@ -128,6 +131,7 @@ ACTIONS: dict[str, tuple[str, Callable[[Call, Cluster, Any], Reply]]] = {
     "restart": ("cluster:action", _restart),
     "upgrade": ("cluster:action", _upgrade),
     "reset-status": ("cluster:reset-status", _reset),
+    "resize": ("cluster:action", _not_yet("resize the members of a cluster yet")),
     "add_shard": ("cluster:action", _not_yet("add shards: none of its datastores is sharded by hand")),
     "configuration_attach": ("cluster:action", _not_yet("attach configuration groups yet")),
     "configuration_detach": ("cluster:action", _not_yet("detach configuration groups yet")),

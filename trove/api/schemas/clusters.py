@@ -78,11 +78,18 @@ UPGRADE: Schema = {
 PATCH = {
     **wrapped(
         "cluster",
-        {**UPGRADE, "properties": {"datastore_version": VERSION_REF}},
+        {
+            "type": "object",
+            "description": 'either {"datastore_version": "<uuid>"} or {"name": "<new name>"}',
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": False,
+            "properties": {"datastore_version": VERSION_REF, "name": NESTR},
+        },
     ),
     "additionalProperties": False,
 }
-"""The specification's form: the version and nothing else."""
+"""The specification's form of an upgrade, the version and nothing else; or a new name."""
 
 ACTION = one_of(
     {
@@ -101,6 +108,7 @@ ACTION = one_of(
         "restart": NOTHING,
         "upgrade": UPGRADE,
         "reset-status": {"type": ["object", "null"], "description": "an object"},
+        "resize": {"type": "object", "minProperties": 1, "description": "an object with flavorRef or volume"},
         "add_shard": ANYTHING,
         "configuration_attach": ANYTHING,
         "configuration_detach": ANYTHING,
