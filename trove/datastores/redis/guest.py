@@ -132,6 +132,11 @@ class Manager(BaseManager):
             time.sleep(POLL)
 
     def wipe(self) -> None:
+        """Remove the data, not the identity; refused where this node has become the one that has the data."""
+        if leads(files.read_text(os.path.join(self.settings.engine_dir, "nodes.conf")) or ""):
+            raise GuestError(
+                "this node has become the primary of its shard in the meantime, so its data is the shard's and is kept"
+            )
         for name in DATA:
             files.remove(os.path.join(self.settings.engine_dir, name))
         self._plain_identity()
@@ -229,6 +234,15 @@ CLUSTER_KINDS = (
     "cluster_drain",
     "cluster_remove",
 )
+
+
+def leads(nodes_conf: str) -> bool:
+    """Tell whether a node is, by its own file, a primary that holds slots (words 2 and 8 on of its own line)."""
+    for line in nodes_conf.splitlines():
+        words = line.split(" ")
+        if len(words) > 7 and "myself" in words[2].split(","):
+            return "master" in words[2].split(",") and len(words) > 8
+    return False
 
 
 def program() -> str:

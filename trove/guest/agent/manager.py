@@ -142,6 +142,17 @@ class Manager:
             write_json(self._state_file, changed, durable=True)
             self._state = changed
 
+    def _keep_running(self, **values: Any) -> None:
+        self.keep(desired=protocol.DESIRED_RUNNING, image_id=self.settings.image_id, **values)
+
+    @property
+    def starts_by_itself(self) -> bool:
+        """Whether the engine is to run, on the image it ran on last.
+
+        On another image only an order may start it: an old engine must not open what a newer one has written.
+        """
+        return self.desired == protocol.DESIRED_RUNNING and self.state.get("image_id") == self.settings.image_id
+
     def learn_cluster(self, params: Mapping[str, Any]) -> None:
         """Keep the topology of an operation that carries one; what it leaves out (the secret) stays as it was."""
         if "cluster" in params:
@@ -175,7 +186,7 @@ class Manager:
         self.write_config()
         self.start_engine(progress)
         self.populate(params, progress)
-        self.keep(desired=protocol.DESIRED_RUNNING)
+        self._keep_running()
         return self.said()
 
     def start(self, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -183,7 +194,7 @@ class Manager:
         self.learn_cluster(params)
         self.write_config()
         self.start_engine(progress)
-        self.keep(desired=protocol.DESIRED_RUNNING)
+        self._keep_running()
         return self.said()
 
     def stop(self, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -218,7 +229,7 @@ class Manager:
         self.learn_cluster(params)
         self.write_config()
         self.upgrade(params, progress)
-        self.keep(desired=protocol.DESIRED_RUNNING, version=params.get("target", self.state.get("version", "")))
+        self._keep_running(version=params.get("target", self.state.get("version", "")))
         return self.said()
 
     def reseed(self, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -230,7 +241,7 @@ class Manager:
         self.wipe()
         self.write_config()
         self.copy_from_peers(params, progress)
-        self.keep(desired=protocol.DESIRED_RUNNING)
+        self._keep_running()
         return self.said()
 
     def await_sync(self, params: dict[str, Any], progress: Progress) -> dict[str, Any]:

@@ -134,7 +134,7 @@ class Runner:
                         self._start()
 
     def _wanted(self) -> bool:
-        return self._manager.desired == protocol.DESIRED_RUNNING
+        return self._manager.starts_by_itself
 
     def _start(self) -> None:
         try:
