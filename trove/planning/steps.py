@@ -237,14 +237,18 @@ def record_cluster(
     *,
     version: DatastoreVersion | None = None,
     active: str | None = None,
+    forget_accounts: bool = False,
     undo: tuple[Step, ...] = (),
     commit: bool = False,
 ) -> Step:
+    """`forget_accounts`: the passwords users asked for are in the engine now and are not needed here any more."""
     params: dict[str, Any] = {}
     if version is not None:
         params["version_id"] = version.id
     if active is not None:
         params["active_member_id"] = active
+    if forget_accounts:
+        params["forget_accounts"] = True
     return Step("record.cluster", title, phase, params=params, deadline=RECORD_DEADLINE, undo=undo, commit=commit)
 
 

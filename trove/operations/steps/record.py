@@ -34,13 +34,17 @@ def member_deleted(context: StepContext) -> Outcome:
 
 
 def cluster(context: StepContext) -> Outcome:
-    """Set the version or the active member of the operation's cluster."""
+    """Set the version or the active member of the operation's cluster; forget accounts that are made."""
     fields: dict[str, Any] = {}
     if "version_id" in context.params:
         fields["version"] = context.tools.store.version(context.params["version_id"])
     if "active_member_id" in context.params:
         fields["active_member_id"] = context.params["active_member_id"]
     context.tools.store.update_cluster(context.operation.resource_id, lease=context.lease, **fields)
+    if context.params.get("forget_accounts"):
+        kept = context.tools.store.secret(context.operation.resource_id)
+        only_theirs = {key: value for key, value in kept.items() if key == "cluster_secret"}
+        context.tools.store.put_secret(context.operation.resource_id, only_theirs)
     return Done()
 
 

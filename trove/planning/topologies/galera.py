@@ -38,7 +38,7 @@ class Galera:
             plan.append(steps.gate(member, cluster.version, Phase.BUILD))
         plan += [_built(member, cluster, undo=True) for member in cluster.members]
         plan.append(steps.endpoint_ensure(cluster.members, first, Phase.BUILD, undo=(steps.endpoint_delete(cluster),)))
-        plan.append(steps.record_cluster("Open the cluster", Phase.BUILD, active=first.id))
+        plan.append(steps.record_cluster("Open the cluster", Phase.BUILD, active=first.id, forget_accounts=True))
         return plan
 
     def grow(self, cluster: Cluster, new: Sequence[Instance]) -> list[Step]:
