@@ -5,13 +5,21 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from trove.api.app import create_app
+from trove.api.app import WSGI, create_app
 from trove.api.server import ApiServer
 from trove.cmd.config import make_config
 from trove.cmd.logs import log_to_stderr
 from trove.cmd.signals import wait_for_end
 from trove.cmd.wiring import api_settings, make_parts
 from trove.domain.errors import TroveError
+
+
+def make_application(config_files: Sequence[str]) -> WSGI:
+    """Make the application for a WSGI server outside (`trove.api.wsgi`)."""
+    words = [word for path in config_files for word in ("--config-file", path)]
+    conf = make_config(words, "trove-api")
+    parts = make_parts(conf)
+    return create_app(parts.store, parts.service, api_settings(conf, parts.installation))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -120,6 +120,7 @@ def api_settings(conf: cfg.ConfigOpts, installation: Installation) -> ApiSetting
         auth_strategy=conf.auth_strategy,
         htpasswd_file=str(installation.htpasswd),
         users_file=str(installation.users),
+        keystone={"oslo_config_config": conf},
         policy_file=conf.policy_file,
         public_endpoint=conf.public_endpoint,
         region=conf.region,
