@@ -128,7 +128,7 @@ def decode_data(data: str | bytes) -> bytes:
 
 
 def find_resource(manager: Any, name_or_id: Any) -> Any:
-    """Return the object with this id or name. Raises CommandError when there is none, or several."""
+    """Return the object with this id or name. Raises CommandError when there is none, several, or no collection."""
     from troveclient import base
 
     value = str(name_or_id)
@@ -136,10 +136,18 @@ def find_resource(manager: Any, name_or_id: Any) -> Any:
     by_name_first = isinstance(manager, base.ManagerWithFind) and manager.find_url and not is_uuid_like(value)
     # Names are what people type, and one filtered request finds them; ids that are no UUIDs come second.
     steps = (_by_name, _by_id) if by_name_first else (_by_id, _by_name)
+    nowhere: Exception | None = None
     for step in steps:
-        found = step(manager, value)
+        try:
+            found = step(manager, value)
+        except exceptions.NotFound as error:
+            nowhere = error
+            continue
         if found is not None:
             return found
+    if nowhere is not None:
+        # The service has no such things at all; its own words say more than that this one is missing.
+        raise exceptions.CommandError(str(nowhere)) from nowhere
     raise exceptions.CommandError(f"No {kind} with a name or ID of '{value}' exists; the list command shows what does.")
 
 
@@ -158,8 +166,9 @@ def _by_name(manager: Any, value: str) -> Any:
         return None
     try:
         return manager.find(name=value)
-    except exceptions.NotFound:
-        pass
+    except exceptions.NotFound as error:
+        if error.response is not None:
+            raise  # no answer to the question: the collection itself is not there
     except exceptions.NoUniqueMatch as error:
         raise exceptions.CommandError(str(error)) from error
     if getattr(manager, "find_url", None) is None:

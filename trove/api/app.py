@@ -137,7 +137,7 @@ class Application:
     def _answer_error(
         self, request: falcon.Request, response: falcon.Response, error: Exception, params: Mapping[str, Any]
     ) -> None:
-        status, name, message = classify(error)
+        status, name, message = classify(error, request.path)
         response.status = status
         response.data = bodies.dump(fault_body(status, name, message))
         if isinstance(error, falcon.HTTPError) and error.headers:

@@ -74,10 +74,10 @@ def fault_body(status: int, name: str, message: str) -> dict[str, Any]:
     return {name: {"code": status, "message": message}}
 
 
-def classify(error: BaseException) -> tuple[int, str, str]:
+def classify(error: BaseException, path: str = "this URL") -> tuple[int, str, str]:
     """Return status, fault name and message of any error; what nobody expected is logged under a fresh id."""
     if isinstance(error, falcon.HTTPError):
-        return _of_framework(error)
+        return _of_framework(error, path)
     for kind, status, name in FAULTS:
         if isinstance(error, kind):
             return status, name, str(error)
@@ -86,10 +86,11 @@ def classify(error: BaseException) -> tuple[int, str, str]:
     return 500, "instanceFault", f"The service met an unexpected error; look for {ticket} in its log."
 
 
-def _of_framework(error: falcon.HTTPError) -> tuple[int, str, str]:
+def _of_framework(error: falcon.HTTPError, path: str) -> tuple[int, str, str]:
     status = error.status_code
     if isinstance(error, falcon.HTTPRouteNotFound):
-        return 404, "itemNotFound", "There is nothing at this URL; GET /openapi.json lists every route."
+        told = f"This service has nothing at {path[:200]}; GET /openapi.json lists what it has."
+        return 404, "itemNotFound", told
     if isinstance(error, falcon.HTTPMethodNotAllowed):
         allowed = (error.headers or {}).get("Allow", "") if isinstance(error.headers, dict) else ""
         return 405, "badMethod", f"This URL does not take this method; it takes {allowed or 'others'}."

@@ -50,8 +50,8 @@ def list_operations(ctx: Any, a: Any) -> Any:
                 resource.get("name") or resource.get("id"),
                 info.get("from_version") or "",
                 info.get("to_version") or "",
-                progress.get("done"),
-                progress.get("total"),
+                progress.get("done", ""),
+                progress.get("total", ""),
                 info.get("created"),
             )
         )
