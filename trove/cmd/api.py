@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from trove.api.app import WSGI, create_app
 from trove.api.server import ApiServer
 from trove.cmd.config import make_config
+from trove.cmd.installation import ensure_access, open_installation, shared_user
 from trove.cmd.logs import log_to_stderr
 from trove.cmd.signals import wait_for_end
-from trove.cmd.wiring import api_settings, make_parts
+from trove.cmd.wiring import api_settings, make_parts, state_dir_of
 from trove.domain.errors import TroveError
 
 
@@ -27,13 +28,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     conf = make_config(sys.argv[1:] if argv is None else argv, "trove-api")
     log_to_stderr()
     try:
-        parts = make_parts(conf)
-        app = create_app(parts.store, parts.service, api_settings(conf, parts.installation))
-        server = ApiServer(app, conf.bind_host, conf.bind_port, threads=conf.threads)
-        server.start()
-        print(f"Serving {server.url}", flush=True)
-        wait_for_end()
-        server.stop()
+        installation = open_installation(state_dir_of(conf), conf.address_pool)
+        with shared_user(installation.state_dir):
+            parts = make_parts(conf, installation)
+            app = create_app(parts.store, parts.service, api_settings(conf, installation))
+            server = ApiServer(app, conf.bind_host, conf.bind_port, threads=conf.threads)
+            if conf.auth_strategy == "http_basic":
+                ensure_access(installation, conf.public_endpoint or server.url)
+            server.start()
+            print(f"Serving {server.url}", flush=True)
+            wait_for_end()
+            server.stop()
+            parts.store.close()
     except (TroveError, OSError) as error:
         print(f"trove-api: {error}", file=sys.stderr)
         return 1

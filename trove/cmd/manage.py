@@ -3,55 +3,67 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 from trove.cmd.config import make_config
-from trove.cmd.installation import open_installation, sole_user
+from trove.cmd.installation import open_installation, remove_files, sole_user, users_of
 from trove.cmd.wiring import make_tools, open_database, state_dir_of
 from trove.datastores.registry import ENGINES
 from trove.domain.errors import DriverError, TroveError
+from trove.domain.instances import Cluster
 from trove.domain.ports import Order
+from trove.domain.states import OperationStatus
 from trove.operations.context import Tools
 
 DESCRIPTION = "Show, prepare and remove what the database service keeps on this machine."
 EPILOG = "Options of the service (--state-dir, --images-dir, --mirror, --config-file …) go before the command."
+FLAGS = ("-h", "--help")
+NOTHING = ("-",) * 4
+UNFINISHED = [status.value for status in OperationStatus if not status.final]
 
 
 def status(tools: Tools, args: argparse.Namespace) -> int:
-    """Print every instance and endpoint with what runs and what its engine last said."""
+    """Print every instance and address, what runs, what the engine last said, and unfinished operations."""
+    users = users_of(args.installation.state_dir)
+    print(f"Server: {', '.join(f'process {pid}' for pid in users) or 'none runs'}")
     store = tools.store
     clusters = {cluster.id: cluster for cluster in store.all_clusters()}
-    rows = [("INSTANCE", "CLUSTER", "ADDRESS", "SERVER", "ENGINE", "VERSION", "ROLE")]
-    for instance in store.all_instances():
-        cluster = clusters.get(instance.cluster_id or "")
+    instances = store.all_instances()
+    rows = [("INSTANCE", "CLUSTER", "ADDRESS", "SERVER", "ENGINE", "VERSION", "ROLE", "SAID AT (UTC)")]
+    for instance in sorted(instances, key=lambda i: (_name(clusters, i.cluster_id), i.name)):
         health = instance.health
         rows.append(
             (
                 instance.name,
-                cluster.name if cluster else "-",
+                _name(clusters, instance.cluster_id) or "-",
                 f"{instance.address}:{instance.port}",
                 tools.compute.inspect(instance.id).state.value,
                 health.status.value if health else "-",
-                health.version_number if health else "-",
-                health.role if health else "-",
+                (health.version_number if health else "") or "-",
+                (health.role if health else "") or "-",
+                (health.said_at[:19] if health else "") or "-",
             )
         )
     for cluster in clusters.values():
         if cluster.endpoint_address:
             runs = "RUNNING" if tools.endpoints.running(cluster.id) else "STOPPED"
-            rows.append(
-                ("(endpoint)", cluster.name, f"{cluster.endpoint_address}:{cluster.endpoint_port}", runs) + ("-",) * 3
-            )
+            address = f"{cluster.endpoint_address}:{cluster.endpoint_port}"
+            rows.append(("(endpoint)", cluster.name, address, runs, *NOTHING))
+    lone = set(tools.compute.list()) - {instance.id for instance in instances}
+    rows += [(key, "-", "-", "NO RECORD", *NOTHING) for key in sorted(lone)]
+    lone = set(tools.endpoints.list()) - set(clusters)
+    rows += [("(endpoint)", key, "-", "NO RECORD", *NOTHING) for key in sorted(lone)]
     _print_table(rows)
-    unfinished = [
-        operation
-        for state in ("PENDING", "RUNNING", "ROLLING_BACK", "HELD")
-        for operation in store.operations(None, limit=100, filters={"status": state}).items
-    ]
-    for operation in unfinished:
-        print(f"{operation.kind} of {operation.resource_name}: {operation.status} {operation.status_text}")
+    for instance in instances:
+        if instance.health and instance.health.reason:
+            print(f"{instance.name}: {instance.health.reason}")
+    for state in UNFINISHED:
+        for operation in store.operations(None, limit=100, filters={"status": state}).items:
+            said = f": {operation.status_text}" if operation.status_text else ""
+            print(f"{operation.kind} of {operation.resource_name}: {operation.status}{said} ({operation.id})")
     return 0
 
 
@@ -85,18 +97,28 @@ def image_delete(tools: Tools, args: argparse.Namespace) -> int:
 def purge(tools: Tools, args: argparse.Namespace) -> int:
     """Remove every database, address and record of this installation."""
     state_dir = args.installation.state_dir
-    servers, endpoints = tools.compute.list(), tools.endpoints.list()
-    print(f"This removes {len(servers)} instances with their data, {len(endpoints)} endpoints and {state_dir}.")
-    if not args.yes and input("Type 'yes' to go on: ").strip() != "yes":
-        print("Nothing was removed.")
-        return 1
     with sole_user(state_dir):
+        servers, endpoints = tools.compute.list(), tools.endpoints.list()
+        print(f"This removes {len(servers)} instances with their data, {len(endpoints)} endpoints and {state_dir}.")
+        if not args.yes and input("Type 'yes' to go on: ").strip() != "yes":
+            print("Nothing was removed.")
+            return 1
+        # Rows first: they may be in a database that outlives this directory, and would have everything made anew.
+        for cluster in tools.store.all_clusters():
+            tools.store.update_cluster(cluster.id, deleted=True)
+        for instance in tools.store.all_instances():
+            tools.store.update_instance(instance.id, deleted=True)
         for cluster_id in endpoints:
             tools.endpoints.delete(cluster_id)
         order = Order("purge", 0, tools.store.next_fence())
-        for instance_id in servers:
-            tools.compute.delete(instance_id, order)
-    shutil.rmtree(state_dir)
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            list(pool.map(lambda instance_id: tools.compute.delete(instance_id, order), servers))
+        left = [*tools.compute.list(), *tools.endpoints.list()]
+        if left:
+            raise DriverError(f"something is still left of {', '.join(left)}; run `trove-manage purge` again")
+        others = remove_files(args.installation)
+    if others:
+        print(f"{state_dir} stays, for it has other files: {', '.join(others)}.")
     print("Everything is removed. Images stay, as other installations may share them: see `trove-manage image`.")
     return 0
 
@@ -119,31 +141,38 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-COMMANDS = ("status", "image", "purge")
+def split(args: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Part the options of the service from the command behind them; each takes a value, but for FLAGS."""
+    at = 0
+    while at < len(args) and args[at].startswith("-") and args[at] not in FLAGS:
+        at += 1 if "=" in args[at] else 2
+    return list(args[:at]), list(args[at:])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Exit code 1 with one sentence when it is not possible."""
-    args = list(sys.argv[1:] if argv is None else argv)
-    at = next((index for index, word in enumerate(args) if word in COMMANDS), len(args))
-    parser = _parser()
-    if at == len(args):
-        parser.parse_args(args)  # prints help or what is missing, and exits
-    conf = make_config(args[:at], "trove-manage")
-    parsed = parser.parse_args(args[at:])
+    """Run one command. Exit code 1 with one sentence when it is not possible, 2 when it is not understood."""
+    options, command = split(sys.argv[1:] if argv is None else argv)
+    parsed = _parser().parse_args(command)
+    conf = make_config(options, "trove-manage")
     state_dir = state_dir_of(conf)
     try:
         if not (state_dir / "installation.json").exists() and parsed.run in (status, purge):
             raise DriverError(f"there is nothing in {state_dir}; name another directory with --state-dir")
         parsed.installation = open_installation(state_dir, conf.address_pool)
         run: Callable[[Tools, argparse.Namespace], int] = parsed.run
-        return run(make_tools(conf, parsed.installation, open_database(conf, parsed.installation)), parsed)
+        with closing(open_database(conf, parsed.installation)) as store:
+            return run(make_tools(conf, parsed.installation, store), parsed)
     except (TroveError, OSError) as error:
         print(f"trove-manage: {error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, EOFError):
         print("Nothing more was done.", file=sys.stderr)
         return 130
+
+
+def _name(clusters: Mapping[str, Cluster], cluster_id: str | None) -> str:
+    cluster = clusters.get(cluster_id or "")
+    return cluster.name if cluster else ""
 
 
 def _first_line(function: Callable[..., int]) -> str:

@@ -34,12 +34,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             parts = make_parts(conf, installation)
             app = create_app(parts.store, parts.service, api_settings(conf, installation))
             server = ApiServer(app, conf.bind_host, conf.bind_port, threads=conf.threads)
+            hello = f"Serving {server.url} from {installation.state_dir}\n"
+            if conf.auth_strategy == "http_basic":
+                # Before the first request, so that nobody is refused for want of a file.
+                access = ensure_access(installation, conf.public_endpoint or server.url)
+                hello += f"\n{greeting(installation, access)}\n"
             server.start()
             parts.start_background()
-            access = ensure_access(installation, server.url)
-            print(
-                f"Serving {server.url} from {installation.state_dir}\n\n{greeting(installation, access)}\n", flush=True
-            )
+            print(hello, flush=True)
             wait_for_end()
             print("Stopping; the databases go on running.", flush=True)
             server.stop()

@@ -19,9 +19,21 @@ def held(lease: Lease) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
+_HELD = (
+    sa.select(operations.c.id)
+    .where(
+        operations.c.id == sa.bindparam("operation"),
+        operations.c.lease_owner == sa.bindparam("owner"),
+        operations.c.fence == sa.bindparam("fence"),
+    )
+    .with_for_update()
+)
+
+
 def check_lease(conn: Connection, lease: Lease) -> None:
     """Raise StaleGeneration unless the lease is held; nobody can take it until the transaction ends."""
-    if conn.execute(sa.select(operations.c.id).where(*held(lease)).with_for_update()).first() is None:
+    who = {"operation": lease.operation_id, "owner": lease.owner, "fence": lease.fence}
+    if conn.execute(_HELD, who).first() is None:
         raise StaleGeneration(
             f"operation {lease.operation_id} is no longer run by {lease.owner} (fence {lease.fence}); "
             f"nothing was written"

@@ -43,6 +43,45 @@ _LATEST_REFERENCE = (
     .limit(1)
 )
 
+_S = operation_steps.c
+_RUNS = StepStatus.RUNNING.value
+_SET_STEP = (
+    sa.update(operation_steps)
+    .where(_S.operation_id == sa.bindparam("operation"), _S.position == sa.bindparam("index"))
+    # In this order: MariaDB assigns from left to right, and `started` must see the status that was.
+    .ordered_values(
+        (
+            _S.started,
+            sa.case(
+                (_S.status != _RUNS, sa.func.coalesce(sa.bindparam("began", type_=_S.started.type), _S.started)),
+                else_=_S.started,
+            ),
+        ),
+        (_S.status, sa.bindparam("new")),
+        (_S.finished, sa.bindparam("ended", type_=_S.finished.type)),
+        (_S.status_text, sa.func.coalesce(sa.bindparam("text", type_=_S.status_text.type), _S.status_text)),
+        (
+            _S.error,
+            sa.case(
+                (sa.bindparam("clean", type_=sa.Integer) == 1, sa.bindparam("problem", type_=_S.error.type)),
+                else_=sa.func.coalesce(sa.bindparam("problem", type_=_S.error.type), _S.error),
+            ),
+        ),
+        (_S.result, sa.func.coalesce(sa.bindparam("outcome", type_=_S.result.type), _S.result)),
+        (_S.attempts, _S.attempts + sa.bindparam("tries", type_=sa.Integer)),
+    )
+)
+_TOUCH = (
+    sa.update(operations)
+    .where(operations.c.id == sa.bindparam("operation"))
+    .values(
+        updated=sa.bindparam("now"),
+        status_text=sa.func.coalesce(
+            sa.bindparam("text", type_=operations.c.status_text.type), operations.c.status_text
+        ),
+    )
+)
+
 FILTERS = {"status": operations.c.status, "kind": operations.c.kind, "resource_id": operations.c.resource_id}
 
 ONWARD = frozenset(
@@ -170,24 +209,24 @@ class JournalStore(LeaseStore):
         """
         now = rows.utcnow()
         check_lease(conn, lease)
-        where = (operation_steps.c.operation_id == lease.operation_id, operation_steps.c.position == index)
-        before = conn.execute(sa.select(operation_steps.c.status).where(*where)).scalar()
-        if before is None:
+        changed = conn.execute(
+            _SET_STEP,
+            {
+                "operation": lease.operation_id,
+                "index": index,
+                "new": status.value,
+                "began": now if status is StepStatus.RUNNING else None,
+                "ended": now if status in ENDED else None,
+                "text": text or None,
+                "problem": error,
+                "clean": int(status in CLEAN),
+                "outcome": None if result is None else rows.dump(dict(result)),
+                "tries": int(attempt),
+            },
+        )
+        if changed.rowcount != 1:
             raise ValueError(f"operation {lease.operation_id} has no step {index}")
-        values: dict[str, Any] = {"status": status.value, "finished": now if status in ENDED else None}
-        if status is StepStatus.RUNNING and before != StepStatus.RUNNING:
-            values["started"] = now
-        if text:
-            values["status_text"] = text
-        if error is not None or status in CLEAN:
-            values["error"] = error
-        if result is not None:
-            values["result"] = rows.dump(dict(result))
-        if attempt:
-            values["attempts"] = operation_steps.c.attempts + 1
-        conn.execute(sa.update(operation_steps).where(*where).values(**values))
-        progress = {"status_text": text} if text else {}
-        conn.execute(sa.update(operations).where(operations.c.id == lease.operation_id).values(updated=now, **progress))
+        conn.execute(_TOUCH, {"operation": lease.operation_id, "now": now, "text": text or None})
 
     @transaction
     def append_undo(self, conn: Connection, lease: Lease, steps: Sequence[Step]) -> None:

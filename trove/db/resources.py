@@ -175,18 +175,30 @@ class ResourceStore(CatalogueStore):
             members = sa.update(instances).where(instances.c.cluster_id == cluster_id, instances.c.deleted == 0)
             conn.execute(members.values(task=IDLE, updated=now))
 
-    def record_health(self, observations: Mapping[str, Health]) -> None:
-        """Store what engines said, by instance id, in one transaction; unknown instances are passed over."""
+    def record_health(self, observations: Mapping[str, Health], since: Mapping[str, str] | None = None) -> None:
+        """Store what engines said, by instance id, in one transaction; unknown instances are passed over.
+
+        `since` holds by instance id the `observed_at` ("" for none) that was known when the engine was asked: where
+        somebody has recorded another observation meanwhile, this one is dropped.
+        """
         if observations:
-            self._record_health(observations)
+            self._record_health(observations, since)
 
     @transaction
-    def _record_health(self, conn: Connection, observations: Mapping[str, Health]) -> None:
+    def _record_health(
+        self, conn: Connection, observations: Mapping[str, Health], since: Mapping[str, str] | None
+    ) -> None:
         change = sa.update(instances).where(instances.c.id == sa.bindparam("key"), instances.c.deleted == 0)
+        if since is not None:
+            change = change.where(sa.func.coalesce(instances.c.health_observed_at, "") == sa.bindparam("since"))
+        known = since or {}
         # In the order of the ids, so that two writers cannot wait for each other in a circle.
         conn.execute(
             change.values({name: sa.bindparam(name) for name in rows.HEALTH}),
-            [{"key": key, **rows.health_values(observations[key])} for key in sorted(observations)],
+            [
+                {"key": key, **rows.health_values(observations[key]), **({"since": known[key]} if known else {})}
+                for key in sorted(observations)
+            ],
         )
 
     def _page(

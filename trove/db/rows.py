@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -63,6 +64,7 @@ INSTANCE_SUMMARY: tuple[sa.ColumnElement[Any], ...] = (
     I.health_free_bytes,
     I.health_reason,
     I.health_observed_at,
+    I.health_said_at,
 )
 """What lists read: everything but the engine's own words, which are long and which no list shows."""
 
@@ -160,10 +162,22 @@ def to_instance(row: Sequence[Any], versions: Versions) -> Instance:
 
 
 def _health(row: Sequence[Any]) -> Health:
-    (status, version, number, role, in_sync, lag, seen, used, free, reason, observed_at, *detail) = row
+    (status, version, number, role, in_sync, lag, seen, used, free, reason, observed_at, said_at, *detail) = row
     words = json.loads(detail[0]) if detail and detail[0] else {}
     return Health(
-        ENGINE_STATUSES[status], version, number, role, bool(in_sync), lag, seen, used, free, reason, observed_at, words
+        ENGINE_STATUSES[status],
+        version,
+        number,
+        role,
+        bool(in_sync),
+        lag,
+        seen,
+        used,
+        free,
+        reason,
+        observed_at,
+        words,
+        said_at or "",
     )
 
 
@@ -225,11 +239,17 @@ def to_operation(
     )
 
 
+@functools.lru_cache(maxsize=4096)
+def _planned(text: str) -> Step:
+    """A step is read again and again while its operation runs, and never changes."""
+    return step_from_dict(json.loads(text))
+
+
 def to_step(row: Sequence[Any]) -> OperationStep:
     """Make a step of a row of STEP."""
     return OperationStep(
         index=row[0],
-        step=step_from_dict(json.loads(row[1])),
+        step=_planned(row[1]),
         status=StepStatus(row[2]),
         status_text=row[3],
         attempts=row[4],
@@ -304,6 +324,7 @@ HEALTH = (
     "health_free_bytes",
     "health_reason",
     "health_observed_at",
+    "health_said_at",
     "health_detail",
 )
 
@@ -324,6 +345,7 @@ def health_values(health: Health | None) -> Mapping[str, Any]:
         health.free_bytes,
         health.reason,
         health.observed_at,
+        health.said_at,
         dump(dict(health.detail)),
     )
     return dict(zip(HEALTH, values, strict=True))

@@ -10,7 +10,7 @@ from sqlalchemy.engine import URL, Connection
 from trove.db.engine import Database
 from trove.domain.errors import Unavailable
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration. A database that has it is left alone without even loading Alembic."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -134,6 +134,7 @@ instances = sa.Table(
     sa.Column("health_reason", Long),
     sa.Column("health_observed_at", Word),
     sa.Column("health_detail", Long),
+    sa.Column("health_said_at", Word),
     sa.Index(None, "project_id", "deleted", "id"),
     sa.Index(None, "project_id", "deleted", "cluster_id", "id"),
     sa.Index(None, "project_id", "deleted", "name", "id"),

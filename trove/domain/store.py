@@ -93,8 +93,8 @@ class Resources(Protocol):
     def update_cluster(self, cluster_id: str, *, lease: Lease | None = None, **fields: Any) -> None:
         """Set fields of a Cluster: task (checked), version, active_member_id, name, deleted=True; lease as above."""
 
-    def record_health(self, observations: Mapping[str, Health]) -> None:
-        """Store what engines said, by instance id, in one transaction."""
+    def record_health(self, observations: Mapping[str, Health], since: Mapping[str, str] | None = None) -> None:
+        """Store what engines said, by instance id, in one transaction; `since` drops what comes too late."""
 
     def put_secret(self, owner_id: str, value: Mapping[str, Any]) -> None:
         """Keep something plans must not show (passwords), for steps to fetch."""

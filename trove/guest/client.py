@@ -98,11 +98,11 @@ class GuestClient:
                 # The agent was replaced since; everything told to it may be told twice.
                 self._forget(place)
             except TimeoutError:
-                raise Unavailable(f"the agent of {guest.instance_id} does not answer in {timeout:.1f} s") from None
+                raise Unavailable(f"its agent does not answer in {timeout:.1f} s") from None
         try:
             return self._exchange(place, _Connection(guest, self._context), method, path, payload, timeout)
         except TimeoutError:
-            raise Unavailable(f"the agent of {guest.instance_id} does not answer in {timeout:.1f} s") from None
+            raise Unavailable(f"its agent does not answer in {timeout:.1f} s") from None
         except ssl.SSLCertVerificationError as error:
             raise DriverError(
                 f"what listens on {guest.address}:{protocol.PORT} is not the agent of {guest.instance_id}: "
@@ -110,7 +110,7 @@ class GuestClient:
             ) from None
         except (OSError, http.client.HTTPException) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise Unavailable(f"the agent of {guest.instance_id} does not answer: {reason}") from None
+            raise Unavailable(f"its agent does not answer: {reason}") from None
 
     def _exchange(
         self, place: Place, connection: _Connection, method: str, path: str, payload: bytes | None, timeout: float
@@ -186,7 +186,7 @@ def _answer(instance_id: str, status: int, data: bytes) -> dict[str, Any]:
     if status == http.client.CONFLICT:
         raise StaleGeneration(f"the agent of {instance_id} refuses: {reason}")
     if status == http.client.SERVICE_UNAVAILABLE:
-        raise Unavailable(f"the agent of {instance_id} does not answer: {reason}")
+        raise Unavailable(f"its agent does not answer: {reason}")
     if status != http.client.OK:
         raise DriverError(f"the agent of {instance_id} refuses: {reason}")
     return told

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -12,13 +11,15 @@ from trove.domain.errors import TroveError
 from trove.domain.health import Health
 from trove.domain.instances import Instance
 from trove.domain.ports import GuestAddress
-from trove.domain.states import EngineStatus, InstanceTask
+from trove.domain.states import InstanceTask
 from trove.operations.context import Tools
 
 LOG = logging.getLogger(__name__)
 
 PERIOD = 3.0
 """Seconds between two questions to the same engine."""
+ANSWER_SECONDS = 2.0
+"""How long an agent may take to answer before it is called silent."""
 UNWATCHED = (InstanceTask.BUILDING, InstanceTask.DELETING, InstanceTask.BUILD_ERROR, InstanceTask.GROW_ERROR)
 
 
@@ -44,29 +45,25 @@ class Monitor:
             try:
                 self.look()
             except Exception:
-                LOG.exception("looking at the engines")
+                if not self._stop.is_set():
+                    LOG.exception("looking at the engines")
             self._stop.wait(self._period)
 
     def look(self) -> None:
         """Ask all engines once and record what they say."""
         watched = [i for i in self._tools.store.all_instances() if i.task not in UNWATCHED]
-        self._tools.store.record_health(self._ask_all(watched))
-
-    def _ask_all(self, instances: Sequence[Instance]) -> dict[str, Health]:
-        return dict(zip((i.id for i in instances), self._pool.map(self._ask, instances), strict=True))
+        said = dict(zip((i.id for i in watched), self._pool.map(self._ask, watched), strict=True))
+        # An operation that has asked meanwhile knows better than an answer that was under way.
+        since = {i.id: i.health.observed_at if i.health else "" for i in watched}
+        self._tools.store.record_health(said, since)
 
     def _ask(self, instance: Instance) -> Health:
+        guest = GuestAddress(instance.id, instance.address)
         try:
-            return self._tools.guests.health(GuestAddress(instance.id, instance.address), timeout=2.0)
+            return self._tools.guests.health(guest, timeout=ANSWER_SECONDS).after(instance.health)
         except TroveError as error:
-            # The engine said nothing; what it said last about itself stays readable beside this.
-            last = instance.health
-            return Health(
-                status=EngineStatus.ERROR,
-                version=last.version if last else "",
-                version_number=last.version_number if last else "",
-                role=last.role if last else "",
-                reason=str(error),
-                observed_at=datetime.now(UTC).replace(tzinfo=None).isoformat(),
-                detail=last.detail if last else {},
-            )
+            reason = str(error)
+        except Exception as error:  # one agent that speaks nonsense must not hide all others
+            LOG.exception("asking %s (%s)", instance.name, instance.id)
+            reason = f"its agent's answer is not understood: {type(error).__name__}: {error}"
+        return Health.silent(instance.health, reason, datetime.now(UTC).replace(tzinfo=None).isoformat())

@@ -1,19 +1,26 @@
 """Bring what runs in line with what the rows say: after a reboot, a crash, or somebody's hand.
 
-A process, a directory and an address exist exactly when a row says so. Only idle resources are touched: whatever an
-operation holds is the operation's business.
+A process, a directory and an address exist exactly when a row says so. Only what rests is touched: a member that an
+operation works on is the operation's business, while the other members of its cluster must go on serving even if the
+host was restarted in the middle.
+
+Invariant: an order carries a fence that is taken before the row is read again. An operation accepted after that reading
+has a larger fence, so it wins; one accepted before it is seen in the row, and nothing is ordered.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 
 from trove.datastores.mariadb.recovery import first_to_start
-from trove.domain.errors import NotFound, TroveError
+from trove.domain.errors import NotFound, TroveError, Unavailable
 from trove.domain.health import Health
 from trove.domain.instances import Cluster, Instance
-from trove.domain.ports import GuestAddress, Order, ServerState
+from trove.domain.ports import EndpointSpec, GuestAddress, Order, ServerState
 from trove.domain.states import ClusterTask, InstanceTask
 from trove.operations.context import Tools, server_spec
 from trove.operations.steps.endpoint import endpoint_spec
@@ -23,6 +30,8 @@ LOG = logging.getLogger(__name__)
 PERIOD = 10.0
 ALL_DOWN_ROUNDS = 2
 """Looks in a row at which the same member must be the one to start a stopped cluster anew."""
+HANDS_OFF = (ClusterTask.BUILDING, ClusterTask.DELETING)
+"""Clusters that are not there yet, or hardly any more."""
 
 
 class Reconciler:
@@ -47,47 +56,72 @@ class Reconciler:
             try:
                 self.look()
             except Exception:
-                LOG.exception("reconciling")
+                if not self._stop.is_set():
+                    LOG.exception("reconciling")
             self._stop.wait(self._period)
 
     def look(self) -> None:
-        """Mend what is not as the rows say, once."""
+        """Mend what is not as the rows say, once. What goes wrong with one thing keeps none of the others waiting."""
         store = self._tools.store
         clusters = {cluster.id: cluster for cluster in store.all_clusters()}
         instances = {instance.id: instance for instance in store.all_instances()}
+        for what, mend in self._duties(instances, clusters):
+            if self._stop.is_set():
+                return
+            try:
+                mend()
+            except TroveError as error:
+                LOG.error("cannot mend %s: %s", what, error)
+            except Exception:
+                LOG.exception("mending %s", what)
+
+    def _duties(
+        self, instances: Mapping[str, Instance], clusters: Mapping[str, Cluster]
+    ) -> Iterator[tuple[str, Callable[[], None]]]:
         for instance in instances.values():
-            cluster = clusters.get(instance.cluster_id or "")
-            if instance.task is InstanceTask.NONE and (cluster is None or cluster.task is ClusterTask.NONE):
-                self._mend_server(instance)
+            if _rests(instance, clusters.get(instance.cluster_id or "")):
+                yield instance.name, partial(self._mend_server, instance.id)
         for cluster in clusters.values():
-            if cluster.task is ClusterTask.NONE and cluster.endpoint_address and cluster.active_member_id:
-                self._mend_endpoint(cluster)
-                self._mend_quorum(cluster)
-        self._remove_orphans(set(instances), set(clusters))
+            if cluster.task not in HANDS_OFF and cluster.endpoint_address and cluster.active_member_id:
+                yield f"the address of {cluster.name}", partial(self._mend_endpoint, cluster)
+                yield f"cluster {cluster.name}", partial(self._mend_quorum, cluster)
+        yield "what belongs to nobody", partial(self._remove_orphans, set(instances), set(clusters))
 
     def _order(self, what: str) -> Order:
-        return Order(f"reconcile-{what}", 0, self._tools.store.next_fence())
+        # The fence is part of the id: an agent does what it is told under one id only once, ever.
+        fence = self._tools.store.next_fence()
+        return Order(f"reconcile-{what}-{fence}", 0, fence)
 
-    def _mend_server(self, instance: Instance) -> None:
-        if self._tools.compute.inspect(instance.id).state is ServerState.RUNNING or instance.image_id is None:
+    def _at_rest(self, instance_id: str) -> Instance | None:
+        """Read an instance again; None when an operation has begun with it, or it is gone."""
+        store = self._tools.store
+        try:
+            instance = store.instance(instance_id)
+            cluster = store.cluster(instance.cluster_id) if instance.cluster_id else None
+        except NotFound:
+            return None
+        return instance if _rests(instance, cluster) else None
+
+    def _mend_server(self, instance_id: str) -> None:
+        """Start a server that has stopped; one whose data is gone stays away, for an empty one would look alive."""
+        if self._tools.compute.inspect(instance_id).state is not ServerState.STOPPED:
+            return
+        order = self._order("server")
+        instance = self._at_rest(instance_id)
+        if instance is None or instance.image_id is None:
             return
         LOG.warning("%s (%s) is not running, starting it", instance.name, instance.id)
         family = self._tools.family_of(instance.version.datastore)
-        try:
-            self._tools.compute.ensure(server_spec(instance, instance.image_id, family), self._order("server"))
-        except TroveError as error:
-            LOG.error("cannot start %s: %s", instance.name, error)
+        self._tools.compute.ensure(server_spec(instance, instance.image_id, family), order)
 
     def _mend_endpoint(self, cluster: Cluster) -> None:
         if self._tools.endpoints.running(cluster.id):
             return
+        cluster = self._tools.store.cluster(cluster.id)
+        if cluster.task in HANDS_OFF or cluster.active_member_id is None:
+            return
         LOG.warning("the address of cluster %s is not served, starting it", cluster.name)
-        assert cluster.active_member_id is not None
-        spec = endpoint_spec(cluster, [member.id for member in cluster.members], cluster.active_member_id)
-        try:
-            self._tools.endpoints.ensure(spec)
-        except TroveError as error:
-            LOG.error("cannot serve the address of %s: %s", cluster.name, error)
+        self._tools.endpoints.ensure(_endpoint_now(cluster, cluster.active_member_id))
 
     def _mend_quorum(self, cluster: Cluster) -> None:
         """A Galera cluster that was stopped as a whole needs one member to start it anew: the one with the newest data.
@@ -103,15 +137,17 @@ class Reconciler:
         self._first[cluster.id] = (first, rounds + 1 if first == before else 1)
         if first is None or self._first[cluster.id][1] < ALL_DOWN_ROUNDS:
             return
-        member = cluster.member(first)
-        LOG.warning("cluster %s was stopped as a whole; starting it anew on %s", cluster.name, member.name)
-        try:
-            self._tools.guests.run(
-                GuestAddress(member.id, member.address), "start", {"bootstrap": True}, self._order("quorum"), wait=90
-            )
-        except TroveError as error:
-            LOG.error("cannot start cluster %s anew: %s", cluster.name, error)
         self._first.pop(cluster.id, None)
+        order = self._order("quorum")
+        member = self._at_rest(first)
+        if member is None:
+            return
+        LOG.warning("cluster %s was stopped as a whole; starting it anew on %s", cluster.name, member.name)
+        told = self._tools.guests.run(
+            GuestAddress(member.id, member.address), "start", {"bootstrap": True}, order, wait=90
+        )
+        if told.status != "SUCCEEDED":
+            raise Unavailable(f"{member.name} does not start it anew: {told.error or told.progress}")
 
     def _ask(self, member: Instance) -> Health | None:
         try:
@@ -123,21 +159,39 @@ class Reconciler:
         """Remove servers and endpoints without a row, when they had none at the last look either."""
         lone_servers = set(self._tools.compute.list()) - instances
         lone_endpoints = set(self._tools.endpoints.list()) - clusters
-        for orphan in (lone_servers | lone_endpoints) & self._orphans:
-            try:
-                if orphan in lone_servers and not self._has_row(orphan):
-                    LOG.warning("removing server %s, which belongs to no instance", orphan)
-                    self._tools.compute.delete(orphan, self._order("orphan"))
-                if orphan in lone_endpoints:
-                    LOG.warning("removing endpoint %s, which belongs to no cluster", orphan)
-                    self._tools.endpoints.delete(orphan)
-            except TroveError as error:
-                LOG.error("cannot remove %s: %s", orphan, error)
-        self._orphans = lone_servers | lone_endpoints
+        known, self._orphans = self._orphans, lone_servers | lone_endpoints
+        for orphan in sorted(lone_servers & known):
+            order = self._order("orphan")
+            if self._lone(orphan, self._tools.store.instance):
+                LOG.warning("removing server %s, which belongs to no instance", orphan)
+                self._attempt(orphan, partial(self._tools.compute.delete, orphan, order))
+        for orphan in sorted(lone_endpoints & known):
+            if self._lone(orphan, self._tools.store.cluster):
+                LOG.warning("removing endpoint %s, which belongs to no cluster", orphan)
+                self._attempt(orphan, partial(self._tools.endpoints.delete, orphan))
 
-    def _has_row(self, instance_id: str) -> bool:
+    def _attempt(self, orphan: str, remove: Callable[[], None]) -> None:
         try:
-            self._tools.store.instance(instance_id)
+            remove()
+        except TroveError as error:
+            LOG.error("cannot remove %s: %s", orphan, error)
+
+    def _lone(self, key: str, find: Callable[[str], object]) -> bool:
+        try:
+            find(key)
         except NotFound:
-            return False
-        return True
+            return True
+        return False
+
+
+def _rests(instance: Instance, cluster: Cluster | None) -> bool:
+    """Whether the instance should serve and no operation works on it, though one may work on its cluster."""
+    return instance.task is InstanceTask.NONE and (cluster is None or cluster.task not in HANDS_OFF)
+
+
+def _endpoint_now(cluster: Cluster, active_id: str) -> EndpointSpec:
+    """Describe the endpoint as it should be at this moment: members that are being worked on take no traffic."""
+    spec = endpoint_spec(cluster, [member.id for member in cluster.members], active_id)
+    resting = {member.id for member in cluster.members if member.task is InstanceTask.NONE}
+    backends = (b if b.name in resting or b.name == active_id else replace(b, state="maint") for b in spec.backends)
+    return replace(spec, backends=tuple(backends))

@@ -86,7 +86,7 @@ def observed(instance: Instance) -> Json:
         return {"version": None, "version_observed_at": None, "role": None, "health": None}
     return {
         "version": health.version_number or health.version or None,
-        "version_observed_at": health.observed_at[:19] or None,
+        "version_observed_at": health.said_at[:19] or None,
         "role": health.role or None,
         "health": _health(health),
     }

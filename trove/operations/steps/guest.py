@@ -24,8 +24,8 @@ def run(context: StepContext) -> Outcome:
         params = _with_secret(params, _secret(context, context.operation.resource_id), users=False)
     try:
         operation = context.tools.guests.run(context.guest(member), kind, params, context.order, wait=LONG_POLL)
-    except Unavailable as error:
-        return _revive(context, member, error)
+    except Unavailable:
+        return _revive(context, member)
     if operation.status == "SUCCEEDED":
         return Done(operation.result)
     if operation.status == "FAILED":
@@ -45,14 +45,14 @@ def gate(context: StepContext) -> Outcome:
             context.order,
             wait=LONG_POLL,
         )
-    except Unavailable as error:
-        return _revive(context, member, error)
+    except Unavailable:
+        return _revive(context, member)
     if waited.status == "RUNNING":
         return Again(0.0, f"{member.name}: {waited.progress or 'waiting until the engine is in sync'}")
     if waited.status == "FAILED":
         return Retry(f"{member.name}: {waited.error}", after=0.2)
     health = context.tools.guests.health(context.guest(member))
-    context.tools.store.record_health({member.id: health})
+    context.tools.store.record_health({member.id: health.after(member.health)})
     if not health.healthy:
         return Again(0.1, f"{member.name}: its engine says {health.status}: {health.reason}")
     if not runs(health.version_number, version):
@@ -60,14 +60,14 @@ def gate(context: StepContext) -> Outcome:
     return Done({"version": health.version, "role": health.role, "observed_at": health.observed_at})
 
 
-def _revive(context: StepContext, member: Instance, error: Unavailable) -> Outcome:
+def _revive(context: StepContext, member: Instance) -> Outcome:
     """Wait for an agent that is on its way up; a server that died under the operation is started again."""
     tools = context.tools
     if member.image_id is not None and tools.compute.inspect(member.id).state is not ServerState.RUNNING:
         context.say(f"{member.name}: its server has ended, starting it again")
         spec = server_spec(member, member.image_id, tools.family_of(member.version.datastore))
         tools.compute.ensure(spec, context.order)
-    return Again(0.03, f"{member.name}: waiting for its agent: {error}")
+    return Again(0.03, f"{member.name}: waiting for its agent to answer")
 
 
 def runs(said: str, version: str) -> bool:

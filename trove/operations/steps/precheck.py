@@ -28,7 +28,7 @@ def health(context: StepContext) -> Outcome:
     with ThreadPoolExecutor(max_workers=len(members)) as pool:
         answers = list(zip(members, pool.map(ask, members), strict=True))
     said = [(member, answer) for member, answer in answers if isinstance(answer, Health)]
-    context.tools.store.record_health({member.id: answer for member, answer in said})
+    context.tools.store.record_health({member.id: answer.after(member.health) for member, answer in said})
     wrong = [f"{member.name}: {answer}" for member, answer in answers if isinstance(answer, str)]
     wrong += [f"{member.name}: its engine says {h.status} {h.reason}" for member, h in said if not h.healthy]
     if wrong:
