@@ -66,13 +66,17 @@ class Standalone:
                 raise ServiceError(f"the server ended: {self.log()}")
             try:
                 if self.clouds.exists() and requests.get(f"{self.base_url}/healthcheck", timeout=2).ok:
-                    auth = self.cloud["auth"]
-                    self._session.auth = (auth["username"], auth["password"])
+                    self.log_in()
                     return time.monotonic() - begun
             except requests.ConnectionError:
                 pass
             time.sleep(0.05)
         raise ServiceError(f"the server did not answer within {START_SECONDS:.0f} s: {self.log()}")
+
+    def log_in(self) -> None:
+        """Use the name and password that the server wrote down."""
+        auth = self.cloud["auth"]
+        self._session.auth = (auth["username"], auth["password"])
 
     @property
     def pid(self) -> int:

@@ -163,6 +163,9 @@ class LocalCompute:
             process.end(home, STOP_GRACE)
             self._require_ports(spec)
         volumes.mend(home)
+        if old is not None:
+            # A controller that was itself started elsewhere makes its groups elsewhere: nobody would find the old ones.
+            self._groups.remove([group for group in old.groups if group not in record.groups], timeout=0.2)
         if old is not None and old.spec.address != spec.address:
             # The certificate names the address.
             (home.etc / "agent.key").unlink(missing_ok=True)

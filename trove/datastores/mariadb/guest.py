@@ -105,6 +105,14 @@ class Manager(base.Manager):
         self.keep(users=[], tables=self.settings.image_id)
         return result
 
+    def make_way(self, kind: str, params: dict[str, Any]) -> None:
+        """An engine that looks for peers with quorum hears nothing for half a minute, and has opened no data yet."""
+        if kind == "start" and params.get("bootstrap") and self.cluster is not None and self.engine.alive():
+            try:
+                self.ping()
+            except EngineDown:
+                self.engine.kill()
+
     def start(self, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
         """Start the engine; with `bootstrap` as the first member of a cluster whose members were all stopped."""
         self.learn_cluster(params)

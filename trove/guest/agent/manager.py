@@ -92,6 +92,9 @@ class Manager:
         """Ask the engine to end cleanly; it has until `stop_timeout` from the beginning of this."""
         self.engine.signal(signal.SIGTERM)
 
+    def make_way(self, kind: str, params: dict[str, Any]) -> None:
+        """End what an order must not wait for; called before it waits for its turn."""
+
     def before_upgrade(self, params: dict[str, Any], progress: Progress) -> None:
         """Get the running engine ready for its last stop on the old version."""
 

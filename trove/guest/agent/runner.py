@@ -67,6 +67,7 @@ class Runner:
         def work() -> dict[str, Any]:
             if entry.kind in self._manager.unlocked:
                 return operation(entry.params, progress)
+            self._manager.make_way(entry.kind, entry.params)
             if self._turn.locked() and self._current is not None:
                 progress(f"waiting for {self._current.kind} {self._current.id} to end")
             with self._turn:
