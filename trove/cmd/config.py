@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,10 +57,14 @@ def default_state_dir() -> Path:
 
 
 def make_config(args: Sequence[str], prog: str, usage: str = "") -> cfg.ConfigOpts:
-    """Read options of the command line and of configuration files (`--config-file`). Exits 2 on unknown options."""
+    """Read options of the command line and of configuration files (`--config-file`). Exits 2 on what it cannot read."""
     conf = cfg.ConfigOpts()
     conf.register_cli_opts(OPTIONS)
-    conf(list(args), project="trove", prog=prog, usage=usage or None, default_config_files=[])
+    try:
+        conf(list(args), project="trove", prog=prog, usage=usage or None, default_config_files=[])
+    except cfg.Error as error:
+        print(f"{prog}: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
     return conf
 
 

@@ -90,6 +90,8 @@ def image_build(tools: Tools, args: argparse.Namespace) -> int:
 
 def image_delete(tools: Tools, args: argparse.Namespace) -> int:
     """Remove an image nobody uses."""
+    if tools.images.get(args.image) is None:
+        raise DriverError(f"there is no image '{args.image}'; see `trove-manage image list`")
     tools.images.delete(args.image)
     return 0
 
