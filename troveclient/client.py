@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import time
 from typing import Any
 from urllib import parse
@@ -15,6 +16,8 @@ from troveclient import exceptions, service_catalog
 from troveclient.apiclient import client as apiclient
 
 _LOG = logging.getLogger(__name__)
+_WIRE = logging.getLogger("keystoneauth.session.troveclient")
+_SECRETS = re.compile(r'("\w*password"\s*:\s*)"(?:[^"\\]|\\.)*"')
 USER_AGENT = "python-troveclient"
 VERSION_MAP = {"1.0": "troveclient.v1.client.Client", "1": "troveclient.v1.client.Client"}
 
@@ -75,6 +78,9 @@ class SessionClient(TroveClientMixin, adapter.LegacyJsonAdapter):
     def __init__(self, session: Any, auth: Any = None, **kwargs: Any) -> None:
         self.database_service_name = kwargs.pop("database_service_name", None)
         kwargs.setdefault("user_agent", USER_AGENT)
+        # keystoneauth masks the login, but writes bodies as they are.
+        if kwargs.get("logger") is None:
+            kwargs["logger"] = _WIRE
         super().__init__(session=session, auth=auth, **kwargs)
         self.management_url = self.get_endpoint()
         if self.management_url is None:
@@ -170,12 +176,14 @@ class HTTPClient(TroveClientMixin):
         for name, value in kwargs["headers"].items():
             parts.append(f'-H "{name}: {_masked(name, value)}"')
         if "data" in kwargs:
-            parts.append(f"-d '{kwargs['data']}'")
+            parts.append(f"-d '{_without_passwords(str(kwargs['data']))}'")
         _LOG.debug("REQ: %s", " ".join(parts))
 
     def http_log_resp(self, resp: Any) -> None:
         if self.http_log_debug:
-            _LOG.debug("RESP: [%s] %s\nRESP BODY: %s\n", resp.status_code, resp.headers, resp.text)
+            _LOG.debug(
+                "RESP: [%s] %s\nRESP BODY: %s\n", resp.status_code, resp.headers, _without_passwords(resp.text or "")
+            )
 
     def request(self, url: str, method: str, **kwargs: Any) -> Any:
         """Send one request; return (response, parsed body). Raises the exception of a status from 400 on."""
@@ -322,6 +330,19 @@ class HTTPClient(TroveClientMixin):
                 ).rstrip("/")
         except (KeyError, TypeError, AttributeError) as error:
             raise exceptions.AuthorizationFailure(f"{url} answered the login without a token.") from error
+
+
+def _without_passwords(text: str) -> str:
+    """JSON with the passwords of database users (of any key that ends so) masked."""
+    return _SECRETS.sub(r'\1"***"', text)
+
+
+def _mask_record(record: logging.LogRecord) -> bool:
+    record.msg, record.args = _without_passwords(record.getMessage()), ()
+    return True
+
+
+_WIRE.addFilter(_mask_record)
 
 
 def _masked(name: str, value: Any) -> Any:

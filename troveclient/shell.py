@@ -35,6 +35,10 @@ _LOCAL = {
 }
 
 
+class _UnknownCommand(exceptions.CommandError):
+    """A word that is no command: wrong usage, like an option that does not exist."""
+
+
 def commands() -> dict[str, Row]:
     """Command name of this shell to its row of the index."""
     return {name: row for row in TABLE for name in row.trove.split()}
@@ -191,7 +195,7 @@ class OpenStackTroveShell:
             for names, options in getattr(added, "arguments", []):
                 parser.add_argument(*names, **options)
             return parser
-        raise exceptions.CommandError(f"{name!r} is not a valid subcommand.{_similar(name)}")
+        raise _UnknownCommand(f"{name!r} is not a valid subcommand.{_similar(name)}")
 
     # Extensions: modules, files and entry points that others add.
 
@@ -403,8 +407,8 @@ class OpenStackTroveShell:
             lines.update({key: (fn.__doc__ or "").strip() for key, fn in self._extension_commands().items()})
         print(body.rstrip())
         print(
-            "\nlogin options:\n  --os-auth-type, --os-auth-url, --os-username, --os-password, --os-project-name, … as"
-            "\n  keystoneauth knows them, each also as environment variable OS_…; or --os-cloud."
+            "\nlogin options:\n  --os-auth-type, --os-auth-url, --os-username, --os-password, --os-project-name, ... as"
+            "\n  keystoneauth knows them, each also as environment variable OS_...; or --os-cloud."
         )
         print("\ncommands:")
         width = max(len(key) for key in lines)
@@ -464,6 +468,8 @@ def _similar(name: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """The `trove` program: 0 well, 1 an error, 2 wrong usage, 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # names the terminal has no letters for
     try:
         return OpenStackTroveShell().main(words)
     except KeyboardInterrupt:
@@ -480,7 +486,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from troveclient.commands import errors
 
         print(f"ERROR: {errors.explain(error) or error or type(error).__name__}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, _UnknownCommand) else 1
 
 
 if __name__ == "__main__":

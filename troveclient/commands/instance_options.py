@@ -42,7 +42,7 @@ def pairs(text: str, what: str) -> list[tuple[str, str]]:
     while at < end:
         match = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=").match(text, at)
         if match is None:
-            raise exceptions.ValidationError(f"{what}: {text!r} is not key=value[,key=value…] (at {text[at:]!r}).")
+            raise exceptions.ValidationError(f"{what}: {text!r} is not key=value[,key=value...] (at {text[at:]!r}).")
         key, at = match.group(1), match.end()
         if at < end and text[at] in "'\"":
             close = text.find(text[at], at + 1)

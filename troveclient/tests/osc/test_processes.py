@@ -26,7 +26,14 @@ def run(wire: Wire, home: Path, *words: str) -> subprocess.CompletedProcess[str]
     env = transcripts.environment(wire, "new", str(home))
     program = BIN / words[0]
     return subprocess.run(
-        [str(program), *words[1:]], env=env, cwd=home, capture_output=True, text=True, timeout=60, check=False
+        [str(program), *words[1:]],
+        env=env,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        input="hush-hush\n",
     )
 
 
@@ -56,6 +63,17 @@ def test_debug_shows_the_wire_and_no_password(wire: Wire, tmp_path: Path) -> Non
     assert done.returncode == 0
     assert "REQ: curl" in done.stderr
     assert "ZGVtbzpwdw==" not in done.stderr
+
+
+@pytest.mark.parametrize("program", [("trove", "root-enable"), ("openstack", "database", "root", "enable")])
+def test_debug_shows_no_password_of_a_database_user(wire: Wire, tmp_path: Path, program: tuple[str, ...]) -> None:
+    name, *words = program
+    done = run(wire, tmp_path, name, "--debug", *words, "--root-password", "-", "orders")
+    assert done.returncode == 0
+    bodies = [line for line in done.stderr.splitlines() if "REQ: curl" in line or "RESP BODY" in line]
+    assert all('"password": "***"' in line for line in bodies if "/root" in line)
+    assert "s3cret" in done.stdout
+    assert not any("hush-hush" in line or "s3cret" in line for line in bodies)
 
 
 def test_trove_program_reads_clouds_yaml(wire: Wire, tmp_path: Path) -> None:
