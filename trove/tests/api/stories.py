@@ -97,7 +97,7 @@ class Story:
         if "fault" in expected:
             _check_fault(document, status, *expected["fault"])
         if "json" in expected:
-            _check(expected["json"], document, "", shown)
+            check(expected["json"], document, "", shown)
         if "exactly" in expected:
             assert document == expected["exactly"], f"expected exactly {expected['exactly']}: {shown}"
         if raw.get("empty"):
@@ -105,7 +105,7 @@ class Story:
         for path in raw.get("absent", ()):
             assert not _has(document, path), f"{path} must not be there: {shown}"
         for name, value in expected.get("answers", {}).items():
-            _check(value, answered.get(name.lower()), f"header {name}", shown)
+            check(value, answered.get(name.lower()), f"header {name}", shown)
 
     def _fill(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -127,17 +127,17 @@ def load(*files: str) -> list[Story]:
     return stories
 
 
-def _check(expected: Any, got: Any, where: str, shown: str) -> None:
+def check(expected: Any, got: Any, where: str, shown: str) -> None:
     if isinstance(expected, dict):
         assert isinstance(got, dict), f"{where}: expected an object, got {got!r} in {shown}"
         for key, value in expected.items():
             assert key in got, f"{where}.{key} is missing in {shown}"
-            _check(value, got[key], f"{where}.{key}", shown)
+            check(value, got[key], f"{where}.{key}", shown)
     elif isinstance(expected, list):
         assert isinstance(got, list), f"{where}: expected a list, got {got!r}"
         assert len(got) == len(expected), f"{where}: expected {len(expected)} items, got {len(got)} in {shown}"
         for index, (one, other) in enumerate(zip(expected, got, strict=True)):
-            _check(one, other, f"{where}[{index}]", shown)
+            check(one, other, f"{where}[{index}]", shown)
     elif expected == "@list":
         assert isinstance(got, list), f"{where}: expected a list, got {got!r}"
         assert got, f"{where}: the list is empty in {shown}"
