@@ -24,6 +24,8 @@ from trove.workload.versions import ask_versions
 
 STEADY_SECONDS = 3.0
 """How long writers run before and after an upgrade, so that a gap at its edges is seen."""
+PACE = (0.004, 0.008)
+"""Seconds between two writes of a writer: every one is read back at each member, which takes most of the time."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def _upgrade(service: Standalone, one: Running) -> Outcome:
         where = {"nodes": one.nodes}
     say(f"{exhibit.name}: starting four writers")
     with Workload.start(
-        exhibit.kind, **where, user=exhibit.user, password=exhibit.password, database=exhibit.database
+        exhibit.kind, **where, user=exhibit.user, password=exhibit.password, database=exhibit.database, pace=PACE
     ) as workload:
         time.sleep(STEADY_SECONDS)
         begun = time.monotonic()
@@ -156,8 +158,9 @@ def _upgrade(service: Standalone, one: Running) -> Outcome:
         took = time.monotonic() - begun
         time.sleep(STEADY_SECONDS)
         workload.stop()
-        say(f"{exhibit.name}: reading every acknowledged write back")
         members = one.nodes if exhibit.kind == "mariadb" else ()
+        where_read = f"through the endpoint and on each of {len(members)} members" if members else "where it belongs"
+        say(f"{exhibit.name}: reading every acknowledged write back, {where_read}")
         workload.verify(members)
         report = workload.report()
     after = ask_versions(exhibit.kind, one.nodes, *credentials)

@@ -34,7 +34,7 @@ from trove.workload.ledger import LedgerReader, Outcome, Record, ledger_path
 from trove.workload.reader import ReaderOrder
 from trove.workload.report import Report, make_report
 from trove.workload.target import Kind, Node, Target
-from trove.workload.writer import WriterOrder
+from trove.workload.writer import PACE, WriterOrder
 
 _STOP_BUDGET = 20.0  # seconds: one write in flight may wait for its answer, then the writer ends
 _INTERPRETER_BUDGET = 20.0  # seconds a new process may need before it begins, on a busy machine
@@ -66,8 +66,17 @@ class Verification:
 class Workload:
     """A set of running writers; make it with `Workload.start`."""
 
-    def __init__(self, target: Target, writers: int, retry_seconds: float, directory: Path, keep: bool) -> None:
+    def __init__(
+        self,
+        target: Target,
+        writers: int,
+        retry_seconds: float,
+        directory: Path,
+        keep: bool,
+        pace: tuple[float, float] = PACE,
+    ) -> None:
         self._target = target
+        self._pace = pace
         self._count = writers
         self._retry_seconds = retry_seconds
         self._directory = directory
@@ -94,11 +103,13 @@ class Workload:
         retry_seconds: float = 30.0,
         start_timeout: float = 20.0,
         directory: Path | None = None,
+        pace: tuple[float, float] = PACE,
     ) -> Workload:
         """Start writers and return when all of them write.
 
         `mariadb` and `redis` take `address` and `port`, `redis_cluster` takes `nodes`. MariaDB rows go to a table of
-        their own in `database`, which must exist. The first half of the writers never retries. Ledgers are kept in
+        their own in `database`, which must exist. `pace` is the least and the most time between two writes of a writer,
+        seconds. The first half of the writers never retries. Ledgers are kept in
         `directory` when one is given, otherwise removed at the end. Raises WorkloadError when the engine cannot be
         reached within `start_timeout` seconds, ValueError for bad arguments.
         """
@@ -109,7 +120,7 @@ class Workload:
         target = Target(kind, tuple(nodes), secrets.token_hex(4), user, password, database)
         where = directory or Path(tempfile.mkdtemp(prefix="trove-workload-"))
         where.mkdir(parents=True, exist_ok=True)
-        workload = cls(target, writers, retry_seconds, where, keep=directory is not None)
+        workload = cls(target, writers, retry_seconds, where, keep=directory is not None, pace=pace)
         try:
             workload._prepare(start_timeout)
             workload._spawn(start_timeout)
@@ -233,7 +244,7 @@ class Workload:
     def _spawn(self, timeout: float) -> None:
         for writer in range(self._count):
             retries = self._retry_seconds if writer >= (self._count + 1) // 2 else 0.0
-            order = WriterOrder(self._target, writer, retries, timeout, self._directory)
+            order = WriterOrder(self._target, writer, retries, timeout, self._directory, self._pace)
             with self._stderr(writer).open("w") as stderr:
                 process = subprocess.Popen(
                     [sys.executable, "-m", "trove.workload.writer"],

@@ -35,6 +35,7 @@ class WriterOrder:
     retry_seconds: float
     start_timeout: float
     directory: Path
+    pace: tuple[float, float] = PACE
 
     def to_json(self) -> str:
         return json.dumps(
@@ -44,6 +45,7 @@ class WriterOrder:
                 "retry_seconds": self.retry_seconds,
                 "start_timeout": self.start_timeout,
                 "directory": str(self.directory),
+                "pace": self.pace,
             }
         )
 
@@ -133,7 +135,7 @@ def main() -> None:
         while not _told():
             seq += 1
             writer.write(seq, _told)
-            due = max(due + random.uniform(*PACE), time.monotonic())
+            due = max(due + random.uniform(*order.pace), time.monotonic())
             time.sleep(max(0.0, due - time.monotonic()))
     client.close()
 
