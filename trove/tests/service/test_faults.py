@@ -119,7 +119,9 @@ def test_hold_waits_for_a_person(broken_images: Path) -> None:
         database.delete()
 
 
-@pytest.mark.parametrize(("datastore", "version", "target", "members"), [("redis", "7.0", "8.0", 6)])
+@pytest.mark.parametrize(
+    ("datastore", "version", "target", "members"), [("mariadb", "10.11", "11.8", 3), ("redis", "7.0", "8.0", 6)]
+)
 def test_server_killed_in_the_middle_of_a_rebuild(
     own_service: Standalone, datastore: str, version: str, target: str, members: int
 ) -> None:
@@ -129,8 +131,8 @@ def test_server_killed_in_the_middle_of_a_rebuild(
         until(lambda: step_text(own_service, operation_id) in ("server.ensure", "guest.post_upgrade"), "a rebuild")
         own_service.kill()
         own_service.start()
-        moved = own_service.operation(operation_id)["progress"]["done"]
-        until(lambda: own_service.operation(operation_id)["progress"]["done"] > moved, "the next step", timeout=15)
+        rested = own_service.operation(operation_id)["updated"]
+        until(lambda: own_service.operation(operation_id)["updated"] > rested, "the operation going on", timeout=15)
         own_service.done(operation_id)
         writers.stop()
         found = writers.verify(database.nodes if datastore == "mariadb" else ())
