@@ -20,6 +20,7 @@ import pytest
 import redis
 
 from trove.cmd.installation import Installation, open_installation
+from trove.compute.local.layout import Layout
 from trove.tests.service.conftest import started
 from trove.tests.service.databases import (
     DATABASE,
@@ -32,7 +33,7 @@ from trove.tests.service.databases import (
     until,
     write_and_read,
 )
-from trove.tests.service.test_faults import kill_all, processes_of
+from trove.tests.service.test_faults import kill_all, kill_everything_of, processes_of, step_text
 from trove.workload.standalone import Standalone
 
 QUICK = ("--monitor-period", "0.5", "--reconcile-period", "1")
@@ -175,24 +176,33 @@ def test_killed_endpoint_is_served_again(home: Standalone, shop: Database) -> No
 
 
 def test_cluster_that_was_shut_down_with_its_host_comes_back(home: Standalone, shop: Database) -> None:
-    """Twice, because what was done once must not be taken for done the next time."""
     until(lambda: idle(shop), "a healthy cluster")
-    for turn in range(2):
-        with closing(endpoint(shop)) as connection, connection.cursor() as cursor:
-            cursor.execute("CREATE TABLE IF NOT EXISTS kept (n INT PRIMARY KEY)")
-            for number in range(100):
-                cursor.execute("INSERT INTO kept VALUES (%s)", (1000 * turn + number,))
-        home.stop()
-        first = [sorted(processes_of(member["id"]))[0] for member in shop.members]
-        for pid in first:
-            os.kill(pid, signal.SIGTERM)
-        until(lambda pids=first: not any(alive(pid) for pid in pids), "the end of all members", 60)
-        home.start()
-        until(lambda: idle(shop), "the cluster after the restart of its host", timeout=60)
-        for address, port in shop.nodes:
-            with closing(connect(address, port)) as connection, connection.cursor() as cursor:
-                cursor.execute("SELECT COUNT(*) FROM kept")
-                assert cursor.fetchone() == (100 * (turn + 1),)
+    keep_rows(shop)
+    home.stop()
+    first = [sorted(processes_of(member["id"]))[0] for member in shop.members]
+    for pid in first:
+        os.kill(pid, signal.SIGTERM)
+    until(lambda: not any(alive(pid) for pid in first), "the end of all members", 60)
+    home.start()
+    until(lambda: idle(shop), "the cluster after the restart of its host", timeout=60)
+    assert rows_at_each_member(shop) == [100, 100, 100]
+
+
+def keep_rows(database: Database) -> None:
+    """Have 100 rows in the cluster."""
+    with closing(endpoint(database)) as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE IF NOT EXISTS kept (n INT PRIMARY KEY)")
+        for number in range(100):
+            cursor.execute("INSERT IGNORE INTO kept VALUES (%s)", (number,))
+
+
+def rows_at_each_member(database: Database) -> list[int]:
+    found = []
+    for address, port in database.nodes:
+        with closing(connect(address, port)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT COUNT(*) FROM kept")
+            found.append(cursor.fetchone()[0])
+    return found
 
 
 def alive(pid: int) -> bool:
@@ -242,44 +252,6 @@ def test_status_tells_all(home: Standalone, notes: Database, shop: Database) -> 
         assert rows[member["name"]][3:7] == ["RUNNING", "HEALTHY", member["version"], "member"]
     found = shop.record()["endpoint"]
     assert rows["(endpoint)"][1:4] == ["shop", f"{found['address']}:{found['port']}", "RUNNING"]
-
-
-# -- the end ---------------------------------------------------------------------------------------------------------
-
-
-def things_of(state_dir: Path, digest: str) -> list[str]:
-    """Every process and control group of an installation: who has its directory in the command line, or is below."""
-    found = [str(group) for group in GROUPS.rglob(f"trove-{digest}")]
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                words = (entry / "cmdline").read_bytes()
-                mounts = (entry / "mountinfo").read_text()
-            except OSError:
-                continue
-            if (
-                f"{state_dir}/".encode() in words
-                or f"{state_dir}/" in mounts
-                or f"{state_dir.name}/instances" in mounts
-            ):
-                found.append(f"{entry.name}: {words!r}")
-    return found
-
-
-def test_purge_leaves_nothing(images_dir: Path) -> None:
-    from trove.compute.local.layout import Layout
-
-    with tempfile.TemporaryDirectory(prefix="trove-purge-") as directory:
-        server = Standalone(Path(directory) / f"purge-{os.getpid()}", images_dir, QUICK)
-        digest = Layout(server.state_dir).digest
-        with server:
-            create_instance(server, "gone", "redis", "7.0")
-            cluster = create_cluster(server, "all-gone", "mariadb", "10.11", 3)
-            server.stop()
-            assert len(things_of(server.state_dir, digest)) >= 4 + 1
-            assert cluster.id
-        assert things_of(server.state_dir, digest) == []
-        assert not server.state_dir.exists()
 
 
 # -- two processes ---------------------------------------------------------------------------------------------------
@@ -348,3 +320,53 @@ def test_two_installations_do_not_meet(home: Standalone, notes: Database, tmp_pa
     mine: Installation = open_installation(home.state_dir)
     other = open_installation(tmp_path / "other")
     assert other.address_pool != mine.address_pool
+
+
+# -- the end: the last tests of this file -----------------------------------------------------------------------------
+
+
+def test_power_cut_in_the_middle_of_an_upgrade(home: Standalone, shop: Database) -> None:
+    """Server, agents, engines and the address die at once; the operation and what it does not work on come back."""
+    until(lambda: idle(shop), "a healthy cluster")
+    keep_rows(shop)
+    operation_id = shop.upgrade("11.8")
+    until(lambda: step_text(home, operation_id) == "guest.post_upgrade", "a member's rebuild")
+    home.kill()
+    kill_everything_of(home)
+    home.start()
+    until(lambda: len(endpoint_rows(shop)) == 100, "the address, while the operation goes on", timeout=20)
+    assert home.operation(operation_id)["status"] == "RUNNING"
+    assert home.wait(operation_id, timeout=120)["status"] in ("SUCCEEDED", "ROLLED_BACK")
+    until(lambda: idle(shop), "a healthy cluster", timeout=60)
+    assert len(shop.releases()) == 1
+    assert rows_at_each_member(shop) == [100, 100, 100]
+
+
+def endpoint_rows(database: Database) -> Any:
+    with closing(endpoint(database)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT n FROM kept")
+        return cursor.fetchall()
+
+
+def things_of(state_dir: Path, digest: str) -> list[str]:
+    """Every process and control group of an installation: who has its directory in the command line, or is below."""
+    found = [str(group) for group in GROUPS.rglob(f"trove-{digest}")]
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                words = (entry / "cmdline").read_bytes()
+                mounts = (entry / "mountinfo").read_text()
+            except OSError:
+                continue
+            if f"{state_dir}/".encode() in words or f"{state_dir}/" in mounts:
+                found.append(f"{entry.name}: {words[:80]!r}")
+    return found
+
+
+def test_purge_leaves_nothing(home: Standalone, notes: Database, shop: Database) -> None:
+    digest = Layout(home.state_dir).digest
+    home.stop()
+    assert len(things_of(home.state_dir, digest)) >= len([notes, *shop.members]) + 1
+    home.purge()
+    assert things_of(home.state_dir, digest) == []
+    assert not home.state_dir.exists()
