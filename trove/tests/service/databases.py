@@ -180,3 +180,9 @@ def idle(database: Database) -> bool:
     with suppress(KeyError):
         return all(member["health"]["status"] == "HEALTHY" for member in database.members)
     return False
+
+
+def more_writes(writers: Workload) -> None:
+    """Wait until the writers have been acknowledged another hundred writes, so that they surely are at it."""
+    seen = writers.report().acknowledged
+    until(lambda: writers.report().acknowledged > seen + 100, "a hundred more writes")

@@ -20,6 +20,7 @@ from trove.tests.service.databases import (
     create_cluster,
     create_instance,
     idle,
+    more_writes,
     until,
     write_and_read,
 )
@@ -92,6 +93,7 @@ def test_canary_that_fails_its_gate_is_rolled_back(
     with started(broken_images) as service:
         database = create_cluster(service, "canary", datastore, version, members)
         with database.workload() as writers:
+            more_writes(writers)
             operation = service.wait(database.upgrade(target))
             assert operation["status"] == "ROLLED_BACK"
             assert "ended while starting" in operation["error"]
@@ -127,6 +129,7 @@ def test_server_killed_in_the_middle_of_a_rebuild(
 ) -> None:
     database = create_cluster(own_service, "killed", datastore, version, members)
     with database.workload() as writers:
+        more_writes(writers)
         operation_id = database.upgrade(target)
         until(lambda: step_text(own_service, operation_id) in ("server.ensure", "guest.post_upgrade"), "a rebuild")
         own_service.kill()
@@ -145,6 +148,7 @@ def test_server_killed_in_the_middle_of_a_rebuild(
 def test_killed_during_its_upgrade(service: Standalone, victim: str) -> None:
     database = create_cluster(service, "shot", "redis", "7.0", 6)
     with database.workload() as writers:
+        more_writes(writers)
         operation_id = database.upgrade("8.0")
 
         def member_in_work() -> str:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from trove.datastores.registry import ENGINES
-from trove.tests.service.databases import Database, create_cluster, create_instance, idle, until, write_and_read
+from trove.tests.service.databases import (
+    Database,
+    create_cluster,
+    create_instance,
+    idle,
+    more_writes,
+    until,
+    write_and_read,
+)
 from trove.workload.standalone import Standalone
 
 RELEASES = [release.key for engine in ENGINES for release in engine.releases]
@@ -34,6 +42,7 @@ def test_cluster_grows_restarts_shrinks(
     database = create_cluster(service, f"life-{datastore}", datastore, version, members)
     before = {member["id"] for member in database.members}
     with database.workload() as writers:
+        more_writes(writers)
         database.action({"grow": [SIZES[datastore]] * more})
         database.record()
         assert len(database.members) == members + more

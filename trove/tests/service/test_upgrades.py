@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trove.tests.service.databases import Database, create_cluster, create_instance, member_statuses
+from trove.tests.service.databases import Database, create_cluster, create_instance, member_statuses, more_writes
 from trove.workload.standalone import Standalone
 
 CLUSTERS = [
@@ -46,16 +46,17 @@ def go_along(database: Database, way: list[tuple[str, str]]) -> None:
     """Upgrade hop by hop under load and check everything that is promised but speed, which has its benchmark."""
     with database.workload() as writers:
         for datastore, version in way:
+            more_writes(writers)
             database.service.done(database.upgrade(version))
             record = database.record()
             assert database.releases() == {f"{datastore} {version}"}
             assert record["datastore"]["type"] == datastore
             assert record["datastore"]["version"] == version
             assert member_statuses(database) == {"ACTIVE"}
+        more_writes(writers)
         report = writers.stop()
         places = database.nodes if database.kind == "mariadb" and database.resource == "cluster" else ()
         found = writers.verify(places)
-    assert report.acknowledged > 100
     assert found.ok, found.at
     assert report.errors_with_retry == 0, report.errors
 
