@@ -67,7 +67,7 @@ def _revive(context: StepContext, member: Instance) -> Outcome:
         context.say(f"{member.name}: its server has ended, starting it again")
         spec = server_spec(member, member.image_id, tools.family_of(member.version.datastore))
         tools.compute.ensure(spec, context.order)
-    return Again(0.015, f"{member.name}: waiting for its agent to answer")
+    return Again(0.005, f"{member.name}: waiting for its agent to answer")
 
 
 def runs(said: str, version: str) -> bool:
