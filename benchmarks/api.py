@@ -85,7 +85,7 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000], help="instances in the database")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 16])
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
-    parser.add_argument("--threads", type=int, default=4, help="of the server")
+    parser.add_argument("--threads", type=int, default=2, help="of the server")
     parser.add_argument("--no-write", action="store_true", help="print only")
     options = parser.parse_args()
     load = os.getloadavg()[0]

@@ -108,7 +108,11 @@ class Application:
             if validator is not None:
                 call.body = bodies.read(request)
                 validator.check(call.body)
-            reply = handler(call)
+            if request.method == "GET":
+                with self._store.reading():
+                    reply = handler(call)
+            else:
+                reply = handler(call)
             response.status = reply.status or status
             if reply.operation is not None:
                 response.set_header("Location", _location(call, reply))

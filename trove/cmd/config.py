@@ -18,7 +18,7 @@ OPTIONS: Sequence[cfg.Opt] = (
     cfg.StrOpt("state-dir", help="Directory that holds everything the service keeps on this machine."),
     cfg.HostAddressOpt("bind-host", default="127.0.0.1", help="Address the API listens on."),
     cfg.PortOpt("bind-port", default=DEFAULT_PORT, help="Port the API listens on."),
-    cfg.IntOpt("threads", default=4, min=1, help="Requests answered side by side; more wait for the interpreter."),
+    cfg.IntOpt("threads", default=2, min=1, help="Requests answered side by side; more wait for the interpreter."),
     cfg.StrOpt("database-url", help="SQLAlchemy URL of the service database; default: SQLite in the state directory."),
     cfg.StrOpt(
         "auth-strategy",

@@ -71,6 +71,7 @@ class Database:
         self.dialect = self.url.get_backend_name()
         self.patience = patience
         self._turn = threading.Lock()
+        self._kept = threading.local()
         self._process = os.getpid()
         options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": pool_size, "pool_timeout": patience}
         if self.dialect == "sqlite":
@@ -104,8 +105,24 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """Give a connection on which each statement sees what is committed when it starts."""
         self._check_process()
+        kept: Connection | None = getattr(self._kept, "conn", None)
+        if kept is not None:
+            with _translated():
+                yield kept
+            return
         with _translated(), self.reader.connect() as conn:
             yield conn
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep one connection for all reads of this thread meanwhile: taking one from the pool costs like a read."""
+        outer = getattr(self._kept, "conn", None)
+        with self.read() as conn:
+            self._kept.conn = conn
+            try:
+                yield
+            finally:
+                self._kept.conn = outer
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:

@@ -44,6 +44,13 @@ CLUSTER_FIELDS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
     "name": lambda name: {"name": name},
 }
 
+_HEARD = (
+    sa.update(instances)
+    .where(instances.c.id == sa.bindparam("key"), instances.c.deleted == 0)
+    .values({name: sa.bindparam(name) for name in rows.HEALTH})
+)
+_HEARD_SINCE = _HEARD.where(sa.func.coalesce(instances.c.health_observed_at, "") == sa.bindparam("since"))
+
 
 class ResourceStore(CatalogueStore):
     """Reads and changes of instances and clusters."""
@@ -188,13 +195,10 @@ class ResourceStore(CatalogueStore):
     def _record_health(
         self, conn: Connection, observations: Mapping[str, Health], since: Mapping[str, str] | None
     ) -> None:
-        change = sa.update(instances).where(instances.c.id == sa.bindparam("key"), instances.c.deleted == 0)
-        if since is not None:
-            change = change.where(sa.func.coalesce(instances.c.health_observed_at, "") == sa.bindparam("since"))
         known = since or {}
         # In the order of the ids, so that two writers cannot wait for each other in a circle.
         conn.execute(
-            change.values({name: sa.bindparam(name) for name in rows.HEALTH}),
+            _HEARD if since is None else _HEARD_SINCE,
             [
                 {"key": key, **rows.health_values(observations[key]), **({"since": known[key]} if known else {})}
                 for key in sorted(observations)

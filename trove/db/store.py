@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from ipaddress import IPv4Network
 
 from sqlalchemy.engine import URL
@@ -29,6 +30,10 @@ class Store(ResourceStore, AddressStore, SecretStore, QuotaStore, JournalStore):
     def database(self) -> Database:
         """The connection under the store."""
         return self._db
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Keep one connection for the reads of this thread meanwhile."""
+        return self._db.reading()
 
     def now(self) -> float:
         """Database time, seconds since the epoch."""

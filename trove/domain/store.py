@@ -6,6 +6,7 @@ Reads return frozen snapshots. Every write method is one transaction. Times are 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -206,6 +207,9 @@ class Journal(Protocol):
 
 class Store(Catalogue, Resources, Journal, Protocol):
     """The whole database."""
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Make several reads of this thread cheaper than each by itself."""
 
     def next_fence(self) -> int:
         """Return a number larger than any fence before, for orders outside of operations (reconciliation)."""
