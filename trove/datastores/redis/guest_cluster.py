@@ -29,6 +29,8 @@ BUS = 10_000
 """Nodes talk to each other on the clients' port plus this."""
 WIDTH = 32
 """Connections over which commands to one node are spread."""
+STREAM_PATIENCE = 3.0
+"""Seconds to wait for the stream of writes before a failover; the engine waits by itself after that."""
 FAILOVER_AGAIN = 2.0
 """Seconds without a result after which a failover is asked for again; a healthy one takes some milliseconds."""
 
@@ -188,6 +190,7 @@ def cluster_failover(manager: Manager, params: dict[str, Any], progress: Progres
         if old is not None:
             peers.await_agreement(places, deadline, progress, roles=False)
             _await_link(peers, here, deadline)
+            _await_stream(peers, here, old.where, deadline)
             links = _hurry(manager)
             progress("taking over as primary")
         tries, asked = 0, 0.0
@@ -327,6 +330,20 @@ def _await_link(peers: Peers, here: Any, deadline: float) -> None:
         if time.monotonic() >= deadline:
             raise GuestError("the link to the primary is down, so taking over could lose writes")
         time.sleep(POLL)
+
+
+def _await_stream(peers: Peers, here: Any, primary: Any, deadline: float) -> None:
+    """Wait until the primary's writes flow to this replica.
+
+    After a full copy it may hear nothing until its first acknowledgement, up to a second, and a failover begun then
+    keeps the shard's writers waiting for so long. It could still be done, so this wait never fails.
+    """
+    target = int(fields(peers.call(primary, "INFO", "replication")).get("master_repl_offset", 0))
+    patience = min(deadline, time.monotonic() + STREAM_PATIENCE)
+    while time.monotonic() < patience:
+        if int(fields(peers.call(here, "INFO", "replication")).get("slave_repl_offset", 0)) >= target:
+            return
+        time.sleep(FAST_POLL)
 
 
 def _hurry(manager: Manager) -> int:
