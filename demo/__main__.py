@@ -18,7 +18,7 @@ from typing import Any
 from demo.report import Outcome, print_report
 from trove.cmd.config import default_state_dir
 from trove.workload.controller import Workload
-from trove.workload.standalone import ServiceError, Standalone
+from trove.workload.standalone import FINAL, ServiceError, Standalone
 from trove.workload.target import Kind
 from trove.workload.versions import ask_versions
 
@@ -195,7 +195,7 @@ def _upgrade_by_specification(service: Standalone, one: Running) -> str:
             if seen.get(member["name"]) != now:
                 seen[member["name"]] = now
                 say(f"{exhibit.name}: {member['name']} {now}")
-        if operation["status"] in ("SUCCEEDED", "ROLLED_BACK", "FAILED", "HELD"):
+        if operation["status"] in FINAL:
             break
         time.sleep(0.2)
     if operation["status"] == "SUCCEEDED":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 
 class TroveError(Exception):
     """Base of everything that is answered to a user: the text says what, why and what to do."""
@@ -69,8 +67,3 @@ class PortTaken(DriverError):
             f"port {port} of {address} is taken by another process; "
             f"stop that process, or choose another --address-pool, and try again"
         )
-
-
-def join_reasons(reasons: Iterable[str]) -> str:
-    """Put several reasons into one sentence."""
-    return "; ".join(reasons)
