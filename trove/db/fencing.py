@@ -7,6 +7,7 @@ from sqlalchemy.engine import Connection
 
 from trove.db.tables import operations
 from trove.domain.errors import StaleGeneration
+from trove.domain.states import OperationStatus
 from trove.domain.store import Lease
 
 
@@ -20,7 +21,7 @@ def held(lease: Lease) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 _HELD = (
-    sa.select(operations.c.id)
+    sa.select(operations.c.status)
     .where(
         operations.c.id == sa.bindparam("operation"),
         operations.c.lease_owner == sa.bindparam("owner"),
@@ -30,11 +31,14 @@ _HELD = (
 )
 
 
-def check_lease(conn: Connection, lease: Lease) -> None:
-    """Raise StaleGeneration unless the lease is held; nobody can take it until the transaction ends."""
+def check_lease(conn: Connection, lease: Lease) -> OperationStatus:
+    """Return the operation's status; StaleGeneration unless the lease is held. Neither changes until the end of the
+    transaction."""
     who = {"operation": lease.operation_id, "owner": lease.owner, "fence": lease.fence}
-    if conn.execute(_HELD, who).first() is None:
+    status = conn.execute(_HELD, who).scalar()
+    if status is None:
         raise StaleGeneration(
             f"operation {lease.operation_id} is no longer run by {lease.owner} (fence {lease.fence}); "
             f"nothing was written"
         )
+    return OperationStatus(status)

@@ -207,26 +207,29 @@ class JournalStore(LeaseStore):
         Started is set whenever a step begins to run, finished when it ends. Empty `text`, `error` and `result` leave
         what was there, but a step that ends well loses its error. StaleGeneration when the lease is lost.
         """
-        now = rows.utcnow()
         check_lease(conn, lease)
-        changed = conn.execute(
-            _SET_STEP,
-            {
-                "operation": lease.operation_id,
-                "index": index,
-                "new": status.value,
-                "began": now if status is StepStatus.RUNNING else None,
-                "ended": now if status in ENDED else None,
-                "text": text or None,
-                "problem": error,
-                "clean": int(status in CLEAN),
-                "outcome": None if result is None else rows.dump(dict(result)),
-                "tries": int(attempt),
-            },
-        )
-        if changed.rowcount != 1:
-            raise ValueError(f"operation {lease.operation_id} has no step {index}")
-        conn.execute(_TOUCH, {"operation": lease.operation_id, "now": now, "text": text or None})
+        _write_progress(conn, lease, index, status, text, error, result, attempt)
+
+    @transaction
+    def advance(
+        self,
+        conn: Connection,
+        lease: Lease,
+        expect: OperationStatus,
+        done: int,
+        result: Mapping[str, Any],
+        following: int,
+        text: str,
+    ) -> bool:
+        """Make a step DONE and, while the operation is still in the status `expect`, the following one RUNNING.
+
+        Return whether the following one was begun. StaleGeneration when the lease is lost.
+        """
+        going = check_lease(conn, lease) is expect
+        _write_progress(conn, lease, done, StepStatus.DONE, result=result)
+        if going:
+            _write_progress(conn, lease, following, StepStatus.RUNNING, text, attempt=True)
+        return going
 
     @transaction
     def append_undo(self, conn: Connection, lease: Lease, steps: Sequence[Step]) -> None:
@@ -240,20 +243,6 @@ class JournalStore(LeaseStore):
         )
         last = conn.execute(sa.select(sa.func.max(operation_steps.c.position)).where(mine)).scalar()
         accepting.write_steps(conn, lease.operation_id, 0 if last is None else last + 1, steps, undo=True)
-
-    @transaction
-    def reset_steps(self, conn: Connection, operation_id: str, statuses: Sequence[StepStatus]) -> None:
-        """Make the forward steps in these statuses WAITING again, with no attempt counted; results stay."""
-        _locked_status(conn, operation_id)
-        conn.execute(
-            sa.update(operation_steps)
-            .where(
-                operation_steps.c.operation_id == operation_id,
-                operation_steps.c.undo == 0,
-                operation_steps.c.status.in_([status.value for status in statuses]),
-            )
-            .values(status=StepStatus.WAITING.value, attempts=0, finished=None, error=None)
-        )
 
     @transaction
     def add_event(self, conn: Connection, operation_id: str, level: str, text: str) -> None:
@@ -305,6 +294,37 @@ def _locked_status(conn: Connection, operation_id: str) -> OperationStatus:
     if status is None:
         raise NotFound("operation", operation_id)
     return OperationStatus(status)
+
+
+def _write_progress(
+    conn: Connection,
+    lease: Lease,
+    index: int,
+    status: StepStatus,
+    text: str = "",
+    error: str | None = None,
+    result: Mapping[str, Any] | None = None,
+    attempt: bool = False,
+) -> None:
+    now = rows.utcnow()
+    changed = conn.execute(
+        _SET_STEP,
+        {
+            "operation": lease.operation_id,
+            "index": index,
+            "new": status.value,
+            "began": now if status is StepStatus.RUNNING else None,
+            "ended": now if status in ENDED else None,
+            "text": text or None,
+            "problem": error,
+            "clean": int(status in CLEAN),
+            "outcome": None if result is None else rows.dump(dict(result)),
+            "tries": int(attempt),
+        },
+    )
+    if changed.rowcount != 1:
+        raise ValueError(f"operation {lease.operation_id} has no step {index}")
+    conn.execute(_TOUCH, {"operation": lease.operation_id, "now": now, "text": text or None})
 
 
 def _move(conn: Connection, operation_id: str, status: OperationStatus, text: str, error: str | None) -> None:

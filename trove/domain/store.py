@@ -192,11 +192,22 @@ class Journal(Protocol):
         """Record progress of a step and, as its text, of the operation; `attempt` counts one more try. Sets started
         and finished times by itself. StaleGeneration when the lease is lost."""
 
+    def advance(
+        self,
+        lease: Lease,
+        expect: OperationStatus,
+        done: int,
+        result: Mapping[str, Any],
+        following: int,
+        text: str,
+    ) -> bool:
+        """Make the step `done` DONE and begin the `following` one, in one write.
+
+        It is not begun, and False returned, when the operation has left the status `expect` because somebody asked for
+        something in the meantime: read it again. StaleGeneration when the lease is lost."""
+
     def append_undo(self, lease: Lease, steps: Sequence[Step]) -> None:
         """Append rollback steps behind the plan's own; earlier undo steps that were not done become SKIPPED."""
-
-    def reset_steps(self, operation_id: str, statuses: Sequence[StepStatus]) -> None:
-        """Make the forward steps in these statuses WAITING again (resume after a hold)."""
 
     def add_event(self, operation_id: str, level: str, text: str) -> None: ...
 

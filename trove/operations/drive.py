@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from threading import Event
+from typing import Any
 
 from trove.domain.errors import Conflict, DriverError, StaleGeneration, TroveError, Unavailable
 from trove.domain.operations import Operation, OperationStep
@@ -45,37 +47,40 @@ class Drive:
 
     def run(self) -> None:
         """Go on until the operation ends, is held, or is no longer ours."""
-        operation = self._store.operation(self._lease.operation_id)
+        operation = self._read()
         if operation.status is OperationStatus.PENDING:
             self._set_status(operation, OperationStatus.RUNNING)
-        going = True
-        while going:
-            operation = self._store.operation(self._lease.operation_id)
+        now: Operation | None = self._read()
+        while now is not None:
             try:
-                going = self._go_on(operation)
-            except Conflict as error:  # a person was faster; what is asked for now is read above
+                now = self._go_on(now)
+            except Conflict as error:  # a person was faster; what is asked for is read again
                 LOG.info("%s", error)
+                now = self._read()
 
-    def _go_on(self, operation: Operation) -> bool:
-        """Do the next step; False when there is none, or the operation waits for a person."""
+    def _read(self) -> Operation:
+        return self._store.operation(self._lease.operation_id)
+
+    def _go_on(self, operation: Operation) -> Operation | None:
+        """Do the next step and return the operation; None when there is none, or it waits for a person."""
         if operation.status is OperationStatus.RUNNING:
             row = next((row for row in operation.steps if not row.undo and row.status in OPEN), None)
             ending = OperationStatus.SUCCEEDED
         elif operation.status is OperationStatus.ROLLING_BACK:
             if not any(row.undo for row in operation.steps):
                 self._store.append_undo(self._lease, undo_steps(operation.started_steps))
-                operation = self._store.operation(operation.id)
+                operation = self._read()
             row = next((row for row in operation.steps if row.undo and row.status in OPEN), None)
             ending = OperationStatus.ROLLED_BACK
         else:
-            return False
+            return None
         if row is None:
             self._end(operation, ending)
-            return False
+            return None
         return self._run_step(operation, row)
 
-    def _run_step(self, operation: Operation, row: OperationStep) -> bool:
-        """Bring one step to its end; False when the operation waits for a person or is over."""
+    def _run_step(self, operation: Operation, row: OperationStep) -> Operation | None:
+        """Bring one step to its end; None when the operation waits for a person or is over."""
         deadline = time.monotonic() + row.step.deadline
         attempt, last_reason, said_at, looked_at = row.attempts, "", 0.0, 0.0
 
@@ -95,12 +100,11 @@ class Drive:
             order = Order(operation.id, row.index, self._lease.fence, attempt)
             outcome = self._call(StepContext(self._tools, operation, row.step, order, say, self._lease))
             if isinstance(outcome, Done):
-                self._store.set_step(self._lease, row.index, StepStatus.DONE, result=outcome.result)
-                return True
+                return self._done(operation, row, outcome.result)
             if isinstance(outcome, Held):
                 # Together: between the two a crash would have the plan go on without having waited.
                 self._set_status(operation, OperationStatus.HELD, outcome.reason, step_done=row.index)
-                return False
+                return None
             if isinstance(outcome, Failed):
                 return self._fault(operation, row, outcome.reason)
             late = time.monotonic() >= deadline
@@ -121,8 +125,24 @@ class Drive:
             if time.monotonic() - looked_at >= SAY_EVERY:
                 looked_at = time.monotonic()
                 if self._interrupted(operation):
-                    return True  # a person asked for a rollback while the step was waiting
+                    return self._read()  # a person asked for a rollback while the step was waiting
             self._stop.wait(outcome.after)
+
+    def _done(self, operation: Operation, row: OperationStep, result: Mapping[str, Any]) -> Operation:
+        """Note the end of a step together with the begin of the one behind it: half the writes, and no reading."""
+        behind = operation.steps[row.index + 1 :]
+        following = next((other for other in behind if other.undo is row.undo and other.status in OPEN), None)
+        if following is None or following.status is StepStatus.RUNNING:
+            self._store.set_step(self._lease, row.index, StepStatus.DONE, result=result)
+            return self._read()
+        title = following.step.title
+        going = self._store.advance(self._lease, operation.status, row.index, result, following.index, title)
+        if not going:
+            return self._read()
+        steps = list(operation.steps)
+        steps[row.index] = replace(row, status=StepStatus.DONE, result=result)
+        steps[following.index] = replace(following, status=StepStatus.RUNNING, attempts=following.attempts + 1)
+        return replace(operation, steps=tuple(steps))
 
     def _call(self, context: StepContext) -> Outcome:
         try:
@@ -143,35 +163,32 @@ class Drive:
         self._store.set_step(self._lease, row.index, StepStatus.RUNNING, text, attempt=True)
 
     def _interrupted(self, operation: Operation) -> bool:
-        return (
-            operation.status is OperationStatus.RUNNING
-            and self._store.operation(operation.id).status is OperationStatus.ROLLING_BACK
-        )
+        return operation.status is OperationStatus.RUNNING and self._read().status is OperationStatus.ROLLING_BACK
 
-    def _fault(self, operation: Operation, row: OperationStep, reason: str) -> bool:
+    def _fault(self, operation: Operation, row: OperationStep, reason: str) -> Operation | None:
         """The first fault stops the plan; what follows was chosen before it began."""
         self._store.set_step(self._lease, row.index, StepStatus.FAILED, error=reason)
-        operation = self._store.operation(operation.id)
+        operation = self._read()
         self._store.add_event(operation.id, "error", reason)
         LOG.error("operation %s (%s of %s): %s", operation.id, operation.kind, operation.resource_name, reason)
         if row.undo:
             why = f"the rollback could not go on: {reason}; mend it and ask for rollback again"
             self._set_status(operation, OperationStatus.HELD, why, operation.error or reason)
-            return False
+            return None
         if operation.status is OperationStatus.ROLLING_BACK:
-            return True  # a person asked for it while the step was running
+            return operation  # a person asked for it while the step was running
         if operation.on_failure == "fail":
             self._end(operation, OperationStatus.FAILED, reason)
-            return False
+            return None
         if not may_roll_back(operation.started_steps):
             why = f"{reason}; the point of no return is passed, the rest keeps serving: mend it and resume"
             self._set_status(operation, OperationStatus.HELD, why, reason)
-            return False
+            return None
         if operation.on_failure == "hold":
             self._set_status(operation, OperationStatus.HELD, f"{reason}; resume, or roll back", reason)
-            return False
+            return None
         self._set_status(operation, OperationStatus.ROLLING_BACK, f"rolling back: {reason}", reason)
-        return True
+        return self._read()
 
     def _end(self, operation: Operation, status: OperationStatus, error: str | None = None) -> None:
         error = error or operation.error

@@ -176,6 +176,7 @@ class RedisCluster:
         for shard in shards(cluster):
             plan.append(_failover(cluster, shard.replicas[0], shard.primary, no_return=False))
             plan += _restart_member(cluster, shard.primary)
+        plan.append(_all_agree(cluster.members[0], cluster.members, Phase.FINALIZE))
         return plan
 
     def upgrade_hop(
@@ -196,6 +197,7 @@ class RedisCluster:
         for shard in groups:
             plan.append(_failover(cluster, shard.replicas[0], shard.primary, no_return=True))
             plan += _upgrade_member(cluster, shard.primary, source, target, Phase.SWITCHOVER, returns=False)
+        plan.append(_all_agree(cluster.members[0], cluster.members, Phase.FINALIZE))
         plan.append(
             steps.record_cluster(
                 f"Record that the cluster runs {target.name}", Phase.FINALIZE, version=target, commit=True
@@ -324,11 +326,10 @@ def _failover(cluster: Cluster, to: Instance, old: Instance, *, no_return: bool)
 
 def _restart_member(cluster: Cluster, member: Instance) -> list[Step]:
     return [
-        steps.peers_ready(cluster.members, member, Phase.MEMBER),
+        steps.peers_ready(cluster.members, member, Phase.MEMBER, linked=True),
         steps.record_restarting(member),
         steps.guest(member, "restart", f"Restart the engine of {member.name}", Phase.MEMBER, {"cluster": _topology()}),
         steps.gate(member, cluster.version, Phase.MEMBER),
-        _all_agree(member, cluster.members, Phase.MEMBER),
         steps.record_member(member, Phase.MEMBER, task=InstanceTask.NONE, title=f"{member.name} is back"),
     ]
 
@@ -375,7 +376,8 @@ def _upgrade_member(
     )
     return [
         *still_replica,
-        steps.peers_ready(cluster.members, member, phase),
+        # The links of the one that went before come up meanwhile.
+        steps.peers_ready(cluster.members, member, phase, linked=True),
         steps.record_member(
             member,
             phase,
@@ -402,6 +404,5 @@ def _upgrade_member(
             deadline=steps.DATA_UPGRADE_DEADLINE,
         ),
         steps.gate(member, target, phase),
-        _all_agree(member, cluster.members, phase),
         steps.record_release(member, phase, target, undo=out_again if returns else ()),
     ]

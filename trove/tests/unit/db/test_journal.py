@@ -214,16 +214,31 @@ def test_nothing_leads_back_behind_the_point_of_no_return(store: Store, make: Bu
         store.request(operation.id, "rollback")
 
 
-def test_reset_steps(store: Store, make: Builder) -> None:
+def test_the_end_of_a_step_and_the_begin_of_the_next_are_one_write(store: Store, make: Builder) -> None:
     operation = make.accept(make.create())
     lease = claim(store)
-    store.set_step(lease, 0, StepStatus.DONE)
-    store.set_step(lease, 1, StepStatus.RUNNING, attempt=True)
-    store.set_step(lease, 1, StepStatus.FAILED, error="x")
-    store.reset_steps(operation.id, [StepStatus.FAILED, StepStatus.RUNNING])
-    rows = store.operation(operation.id).steps
-    assert [row.status.value for row in rows] == ["DONE", "WAITING", "WAITING"]
-    assert (rows[1].error, rows[1].attempts, rows[1].finished) == (None, 0, None)
+    store.set_status(lease, operation.id, RUNNING)
+    store.set_step(lease, 0, StepStatus.RUNNING, attempt=True)
+    assert store.advance(lease, RUNNING, 0, {"seen": 3}, 1, "stopping")
+    found = store.operation(operation.id)
+    assert [row.status.value for row in found.steps] == ["DONE", "RUNNING", "WAITING"]
+    assert (found.steps[0].result, found.steps[1].attempts, found.status_text) == ({"seen": 3}, 1, "stopping")
+    assert found.steps[0].finished
+    assert found.steps[1].started
+
+
+def test_nothing_is_begun_once_somebody_has_asked_for_something_else(store: Store, make: Builder) -> None:
+    operation = make.accept(make.create())
+    lease = claim(store)
+    store.set_status(lease, operation.id, RUNNING)
+    store.set_step(lease, 0, StepStatus.RUNNING, attempt=True)
+    store.request(operation.id, "rollback")
+    assert not store.advance(lease, RUNNING, 0, {}, 1, "stopping")
+    assert [row.status.value for row in store.operation(operation.id).steps] == ["DONE", "WAITING", "WAITING"]
+    store.release(lease)
+    claim(store)
+    with pytest.raises(StaleGeneration):
+        store.advance(lease, RUNNING, 1, {}, 2, "too late")
 
 
 def test_lists_of_operations(store: Store, make: Builder) -> None:

@@ -14,7 +14,7 @@ from trove.operations.context import Done, Failed, Held, Retry
 from trove.tests.unit.operations.conftest import Bench, step
 
 S = OperationStatus
-WRITES = ("set_status", "set_step", "append_undo", "add_event", "update_instance", "update_cluster")
+WRITES = ("set_status", "set_step", "advance", "append_undo", "add_event", "update_instance", "update_cluster")
 
 
 class Killed(BaseException):
