@@ -22,6 +22,8 @@ CONNECT_TIMEOUT = 2.0
 """Seconds for connection and handshake; agents are near."""
 REPLY_TIMEOUT = 5.0
 """Seconds for a reply beyond the time the request itself asks to be held back."""
+STARTING = 0.25
+"""Seconds in which a refused connection is tried again: an agent that is being started is there in less."""
 MOST_KEPT = 4
 """Idle connections kept for each guest."""
 
@@ -31,18 +33,28 @@ Place = tuple[str, str]
 class _Connection(http.client.HTTPSConnection):
     """Connects to an address and checks the certificate for the instance's id, not for the address."""
 
-    def __init__(self, guest: GuestAddress, context: ssl.SSLContext) -> None:
+    def __init__(self, guest: GuestAddress, context: ssl.SSLContext, patience: float) -> None:
         super().__init__(guest.address, protocol.PORT, timeout=CONNECT_TIMEOUT, context=context)
-        self._tls, self._instance_id = context, guest.instance_id
+        self._tls, self._instance_id, self._patience = context, guest.instance_id, patience
 
     def connect(self) -> None:
-        plain = socket.create_connection((self.host, self.port), CONNECT_TIMEOUT)
+        plain = self._reach()
         try:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sock = self._tls.wrap_socket(plain, server_hostname=self._instance_id)
         except BaseException:
             plain.close()
             raise
+
+    def _reach(self) -> socket.socket:
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                return socket.create_connection((self.host, self.port), CONNECT_TIMEOUT)
+            except ConnectionRefusedError:
+                if time.monotonic() >= deadline:
+                    raise
+            time.sleep(0.002)
 
 
 class GuestClient:
@@ -72,7 +84,9 @@ class GuestClient:
         while True:
             # Always PUT, also to ask again: an agent that died meanwhile takes it up where it was.
             held = min(max(0.0, deadline - time.monotonic()), protocol.LONGEST_WAIT)
-            told = self._request(guest, "PUT", f"{path}?wait={held:.3f}", body, held + REPLY_TIMEOUT)
+            told = self._request(
+                guest, "PUT", f"{path}?wait={held:.3f}", body, held + REPLY_TIMEOUT, patience=min(wait, STARTING)
+            )
             operation = _operation(told)
             if operation.status != protocol.RUNNING or time.monotonic() >= deadline:
                 return operation
@@ -86,7 +100,13 @@ class GuestClient:
                 connection.close()
 
     def _request(
-        self, guest: GuestAddress, method: str, path: str, body: Mapping[str, Any] | None, timeout: float
+        self,
+        guest: GuestAddress,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        timeout: float,
+        patience: float = 0.0,
     ) -> dict[str, Any]:
         payload = None if body is None else json.dumps(body).encode()
         place = guest.instance_id, guest.address
@@ -100,7 +120,8 @@ class GuestClient:
             except TimeoutError:
                 raise Unavailable(f"its agent does not answer in {timeout:.1f} s") from None
         try:
-            return self._exchange(place, _Connection(guest, self._context), method, path, payload, timeout)
+            fresh = _Connection(guest, self._context, patience)
+            return self._exchange(place, fresh, method, path, payload, timeout)
         except TimeoutError:
             raise Unavailable(f"its agent does not answer in {timeout:.1f} s") from None
         except ssl.SSLCertVerificationError as error:

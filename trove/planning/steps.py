@@ -66,20 +66,14 @@ def precheck(members: Sequence[Instance], version: DatastoreVersion | None = Non
     )
 
 
-def peers_ready(members: Sequence[Instance], leaving: Instance, phase: Phase, *, linked: bool = False) -> Step:
-    """Only while all others serve and have all data may one be taken out; what can mend itself is waited for.
-
-    With `linked` each of them must also see all members, where the engine counts those whose links are up.
-    """
+def peers_ready(members: Sequence[Instance], leaving: Instance, phase: Phase) -> Step:
+    """Only while all others serve and have all data may one be taken out; what can mend itself is waited for."""
     return Step(
         "precheck.health",
         f"Ask the others whether they can do without {leaving.name}",
         phase,
         **of_member(leaving),
-        params={
-            "members": [member.id for member in members if member.id != leaving.id],
-            "sees": len(members) if linked else None,
-        },
+        params={"members": [member.id for member in members if member.id != leaving.id]},
         deadline=PEERS_DEADLINE,
     )
 

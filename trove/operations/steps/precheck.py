@@ -8,11 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from trove.domain.errors import Unavailable
 from trove.domain.health import Health
 from trove.domain.instances import Instance
-from trove.operations.context import Again, Done, Failed, Outcome, Retry, StepContext
+from trove.operations.context import Done, Failed, Outcome, Retry, StepContext
 from trove.operations.steps.guest import runs
-
-LINKS_POLL = 0.02
-"""Seconds between two questions whether nodes are linked again; they look for lost ones ten times a second."""
 
 
 def health(context: StepContext) -> Outcome:
@@ -20,7 +17,6 @@ def health(context: StepContext) -> Outcome:
 
     Another release or another role than the plan was made for will not mend itself.
     """
-    sees = context.params.get("sees")
     members = [context.tools.store.instance(instance_id) for instance_id in context.params["members"]]
 
     def ask(member: Instance) -> Health | str:
@@ -32,23 +28,15 @@ def health(context: StepContext) -> Outcome:
     with ThreadPoolExecutor(max_workers=len(members)) as pool:
         answers = list(zip(members, pool.map(ask, members), strict=True))
     said = [(member, answer) for member, answer in answers if isinstance(answer, Health)]
+    context.tools.store.record_health({member.id: answer.after(member.health) for member, answer in said})
     wrong = [f"{member.name}: {answer}" for member, answer in answers if isinstance(answer, str)]
     wrong += [f"{member.name}: its engine says {h.status} {h.reason}" for member, h in said if not h.healthy]
-    if not wrong:
-        lonely = [f"{member.name}: sees {h.members_seen} of {sees} members" for member, h in said if not _sees(h, sees)]
-        if lonely:
-            return Again(LINKS_POLL, "; ".join(lonely))
-    context.tools.store.record_health({member.id: answer.after(member.health) for member, answer in said})
     if wrong:
         return Retry("; ".join(wrong), after=0.2)
     other = _otherwise(said, context.params.get("version"), context.params.get("roles") or {})
     if other:
         return Failed("; ".join(other) + "; nothing was touched, ask again for a plan that knows it")
     return Done({member.name: answer.version for member, answer in said})
-
-
-def _sees(health: Health, count: int | None) -> bool:
-    return count is None or (health.members_seen or 0) >= count
 
 
 def _otherwise(said: Sequence[tuple[Instance, Health]], version: str | None, roles: Mapping[str, str]) -> list[str]:

@@ -326,7 +326,7 @@ def _failover(cluster: Cluster, to: Instance, old: Instance, *, no_return: bool)
 
 def _restart_member(cluster: Cluster, member: Instance) -> list[Step]:
     return [
-        steps.peers_ready(cluster.members, member, Phase.MEMBER, linked=True),
+        steps.peers_ready(cluster.members, member, Phase.MEMBER),
         steps.record_restarting(member),
         steps.guest(member, "restart", f"Restart the engine of {member.name}", Phase.MEMBER, {"cluster": _topology()}),
         steps.gate(member, cluster.version, Phase.MEMBER),
@@ -376,8 +376,7 @@ def _upgrade_member(
     )
     return [
         *still_replica,
-        # The links of the one that went before come up meanwhile.
-        steps.peers_ready(cluster.members, member, phase, linked=True),
+        steps.peers_ready(cluster.members, member, phase),
         steps.record_member(
             member,
             phase,
