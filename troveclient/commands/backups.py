@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from troveclient import exceptions, utils
-from troveclient.commands.clusters import each
 from troveclient.commands.model import INSTANCE, LIMIT, MARKER, arg, define, flag, follow
+from troveclient.commands.several import each
 from troveclient.commands.shapes import backup, record
 
 BACKUP = arg("backup", metavar="<backup>", help="Name or ID of the backup.")

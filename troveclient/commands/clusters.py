@@ -5,20 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from troveclient import exceptions
-from troveclient.commands import instance_options, plans, waiting
-from troveclient.commands.model import (
-    CLUSTER,
-    LIMIT,
-    MARKER,
-    UPGRADE,
-    WAIT,
-    Context,
-    arg,
-    define,
-    flag,
-    follow,
-    positive,
-)
+from troveclient.commands import instance_options, instance_update, upgrades, waiting
+from troveclient.commands.model import CLUSTER, LIMIT, MARKER, WAIT, arg, define, flag, follow, positive
 from troveclient.commands.shapes import cluster, flavor_id, instance, pick
 
 MEMBERS = arg(
@@ -118,21 +106,6 @@ def create_cluster(ctx: Any, a: Any) -> Any:
         waiting.after(ctx, a, "cluster", made)
         made = ctx.client.clusters.get(made.id)
     return cluster(made)
-
-
-def each(ctx: Any, values: list[str], what: str, act: Any, verb: str = "delete") -> None:
-    """Do something to each; say what was accepted, go on after a failure, fail at the end."""
-    failed = []
-    for value in values:
-        try:
-            act(value)
-        except Exception as error:
-            failed.append(value)
-            ctx.progress(f"{what} {value}: {error}")
-        else:
-            ctx.say(f"Request to {verb} {what} {value} has been accepted.")
-    if failed:
-        raise exceptions.CommandError(f"Unable to {verb} {what}: {', '.join(failed)}")
 
 
 def or_instance(ctx: Any, value: str) -> tuple[str, Any]:
@@ -254,40 +227,9 @@ def restart(ctx: Any, a: Any) -> None:
     waiting.after(ctx, a, "cluster", target)
 
 
-def upgrade_options(ctx: Any, a: Any) -> dict[str, Any]:
-    """Only what was asked for: released servers know none of it, and would upgrade as if nothing had been said."""
-    out: dict[str, Any] = {}
-    if a.dry_run:
-        out["dry_run"] = True
-    if a.on_failure:
-        out["on_failure"] = a.on_failure
-    if a.hold:
-        out["hold"] = a.hold
-    if a.accept_no_rollback:
-        out["accept_no_rollback"] = True
-    if out:
-        ctx.require_operations(" ".join(f"--{name.replace('_', '-')}" for name in out))
-    return out
-
-
-def show_plan(ctx: Context, plan: Any) -> int:
-    """Print a plan; exit code 1 when it cannot be carried out. Raises CommandError where there is none."""
-    if not isinstance(plan, dict):
-        raise exceptions.CommandError(
-            "This server does not know --dry-run and may have started the upgrade. Look at the resource."
-        )
-    ctx.say(plans.text(plan))
-    return 1 if plan.get("blockers") else 0
-
-
-@define(CLUSTER, *UPGRADE)
+@define(CLUSTER, *upgrades.UPGRADE)
 def upgrade(ctx: Any, a: Any) -> int | None:
-    target = ctx.ref(ctx.client.clusters, a.cluster)
-    result = ctx.client.clusters.upgrade(target, a.datastore_version, **upgrade_options(ctx, a))
-    if a.dry_run:
-        return show_plan(ctx, result)
-    waiting.after(ctx, a, "cluster", target)
-    return None
+    return upgrades.upgrade(ctx, a, "cluster", ctx.client.clusters, a.cluster)
 
 
 @define(
@@ -339,11 +281,9 @@ def upgrade(ctx: Any, a: Any) -> int | None:
     ),
 )
 def set_cluster(ctx: Any, a: Any) -> None:
-    from troveclient.commands.instances import apply_update
-
     kind, found = or_instance(ctx, a.cluster)
     if kind == "instance":
-        apply_update(ctx, found.id, a)
+        instance_update.apply_update(ctx, found.id, a)
         return
     if a.detach_replica_source or a.public is not None or a.allowed_cidrs:
         raise exceptions.CommandError(f"{a.cluster} is a cluster: only name and configuration can be set.")

@@ -5,21 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from troveclient import exceptions
-from troveclient.commands import instance_options, waiting
-from troveclient.commands.clusters import each, show_plan, upgrade_options
-from troveclient.commands.model import (
-    INSTANCE,
-    LIMIT,
-    MARKER,
-    UPGRADE,
-    WAIT,
-    arg,
-    define,
-    flag,
-    follow,
-    positive,
-    whole,
-)
+from troveclient.commands import instance_options, instance_update, upgrades, waiting
+from troveclient.commands.model import INSTANCE, LIMIT, MARKER, WAIT, arg, define, flag, follow, positive, whole
+from troveclient.commands.several import each
 from troveclient.commands.shapes import instance, instance_row
 
 COLUMNS = (
@@ -295,94 +283,14 @@ def force_delete(ctx: Any, a: Any) -> None:
     waiting.after(ctx, a, "instance", target, gone=True)
 
 
-UPDATE = (
-    arg("--name", metavar="<name>", default=None, help="New name."),
-    arg(
-        "--configuration",
-        metavar="<configuration>",
-        default=None,
-        help="ID of a configuration group to attach.",
-    ),
-    flag(
-        "--detach-replica-source",
-        "--detach_replica_source",
-        dest="detach_replica_source",
-        help="Make the replica an instance of its own.",
-    ),
-    flag(
-        "--remove-configuration",
-        "--remove_configuration",
-        dest="remove_configuration",
-        help="Detach the configuration group.",
-    ),
-    arg(
-        "--is-public",
-        dest="public",
-        action="store_const",
-        const=True,
-        default=None,
-        group="public",
-        help="The service can be reached from outside.",
-    ),
-    arg(
-        "--is-private",
-        dest="public",
-        action="store_const",
-        const=False,
-        default=None,
-        group="public",
-        help="The service can be reached from its network only.",
-    ),
-    arg(
-        "--allowed-cidr",
-        metavar="<cidr>",
-        dest="allowed_cidrs",
-        action="append",
-        default=None,
-        help="Addresses from which the service can be reached (repeat).",
-    ),
-)
-
-
-def apply_update(ctx: Any, target: Any, a: Any) -> None:
-    """The changes of `instance update`; nothing to change is an error."""
-    if not any(
-        (
-            a.name,
-            a.configuration,
-            a.detach_replica_source,
-            a.remove_configuration,
-            a.public is not None,
-            a.allowed_cidrs,
-        )
-    ):
-        raise exceptions.CommandError("Nothing to change. Give at least one option (see --help).")
-    if a.configuration and a.remove_configuration:
-        raise exceptions.CommandError("--configuration and --remove-configuration contradict each other.")
-    ctx.client.instances.update(
-        target,
-        a.configuration,
-        a.name,
-        a.detach_replica_source,
-        a.remove_configuration,
-        is_public=a.public,
-        allowed_cidrs=a.allowed_cidrs,
-    )
-
-
-@define(INSTANCE, *UPDATE)
+@define(INSTANCE, *instance_update.UPDATE)
 def update_instance(ctx: Any, a: Any) -> None:
-    apply_update(ctx, ctx.ref(ctx.client.instances, a.instance), a)
+    instance_update.apply_update(ctx, ctx.ref(ctx.client.instances, a.instance), a)
 
 
-@define(INSTANCE, *UPGRADE)
+@define(INSTANCE, *upgrades.UPGRADE)
 def upgrade(ctx: Any, a: Any) -> int | None:
-    target = ctx.ref(ctx.client.instances, a.instance)
-    result = ctx.client.instances.upgrade(target, a.datastore_version, **upgrade_options(ctx, a))
-    if a.dry_run:
-        return show_plan(ctx, result)
-    waiting.after(ctx, a, "instance", target)
-    return None
+    return upgrades.upgrade(ctx, a, "instance", ctx.client.instances, a.instance)
 
 
 def _action(method: str, *extra: Any, help_wait: bool = True) -> Any:

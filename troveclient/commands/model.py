@@ -214,27 +214,3 @@ WAIT = (
 )
 INSTANCE = arg("instance", metavar="<instance>", help="Name or ID of the instance.")
 CLUSTER = arg("cluster", metavar="<cluster>", help="Name or ID of the cluster.")
-UPGRADE = (
-    arg("datastore_version", metavar="<datastore_version>", help="Name or ID of the datastore version to move to."),
-    flag(
-        "--dry-run",
-        help="Touch nothing; print the plan, what stands in its way, the point of no return and "
-        "the expected write gap. Exit code 1 when something stands in its way.",
-    ),
-    arg(
-        "--on-failure",
-        choices=("rollback", "hold"),
-        default=None,
-        help="At the first fault return to the old version (the server's default), or wait for a person.",
-    ),
-    arg(
-        "--hold",
-        choices=("canary", "switchover", "finalize"),
-        action="append",
-        default=None,
-        help="Wait for 'operation resume' after the canary, before the switchover or before what cannot be "
-        "undone (repeat for several).",
-    ),
-    flag("--accept-no-rollback", help="Go ahead although the plan says that there is no way back."),
-    *WAIT,
-)
