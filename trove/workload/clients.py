@@ -12,18 +12,6 @@ from typing import Protocol
 from trove.workload.target import Target
 
 
-class WriteError(Exception):
-    """A write failed; the text says how."""
-
-
-class Refused(WriteError):
-    """The write is surely not there: not sent, or the engine said no."""
-
-
-class AnswerLost(WriteError):
-    """The write was sent and no answer came back: it may be there or not."""
-
-
 class Client(Protocol):
     """One connection, or one set of connections to the nodes of a cluster; connects when first used."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pymysql
 
-from trove.workload.clients import AnswerLost, Refused, WriteError
+from trove.workload.errors import AnswerLost, Refused, WriteError
 from trove.workload.target import Node, Target
 
 CONNECT_TIMEOUT = 3.0

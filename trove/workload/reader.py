@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trove.workload.clients import Client, WriteError, make_client
+from trove.workload.clients import Client, make_client
+from trove.workload.errors import WriteError
 from trove.workload.ledger import LedgerReader, Outcome, ledger_path, payload_text
 from trove.workload.target import Target
 

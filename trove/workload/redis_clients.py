@@ -13,7 +13,7 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError, RedisError, ResponseError
 from redis.retry import Retry
 
-from trove.workload.clients import AnswerLost, Refused, WriteError
+from trove.workload.errors import AnswerLost, Refused, WriteError
 from trove.workload.target import Node, Target
 
 CONNECT_TIMEOUT = 3.0

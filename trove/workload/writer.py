@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from trove.workload.clients import AnswerLost, Client, WriteError, make_client
+from trove.workload.clients import Client, make_client
+from trove.workload.errors import AnswerLost, WriteError
 from trove.workload.ledger import PAYLOAD_BYTES, LedgerFile, Outcome, ledger_path, payload_text
 from trove.workload.target import Target
 
