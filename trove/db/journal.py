@@ -238,7 +238,11 @@ class JournalStore(LeaseStore):
         mine = operation_steps.c.operation_id == lease.operation_id
         conn.execute(
             sa.update(operation_steps)
-            .where(mine, operation_steps.c.undo == 1, operation_steps.c.status != StepStatus.DONE.value)
+            .where(
+                mine,
+                operation_steps.c.undo == 1,
+                operation_steps.c.status.not_in([StepStatus.DONE.value, StepStatus.UNDONE.value]),
+            )
             .values(status=StepStatus.SKIPPED.value)
         )
         last = conn.execute(sa.select(sa.func.max(operation_steps.c.position)).where(mine)).scalar()
@@ -267,6 +271,8 @@ class JournalStore(LeaseStore):
                 raise BadRequest(f"an operation has no action '{action}'; there are resume and rollback")
         if not allowed:
             raise Unprocessable(_why_not(operation, action))
+        if action == "resume":
+            _turn_around(conn, operation)
         if operation.status is OperationStatus.HELD:
             conn.execute(
                 sa.update(operations)
@@ -339,6 +345,29 @@ def _move(conn: Connection, operation_id: str, status: OperationStatus, text: st
     if status.final:
         values["finished"] = now
     conn.execute(sa.update(operations).where(operations.c.id == operation_id).values(**values))
+
+
+def _turn_around(conn: Connection, operation: Operation) -> None:
+    """Give up the rollback that is held, if one is: what it has taken back is to be done again."""
+    again = operation.forward_again
+    if again is None:
+        raise Unprocessable(f"operation {operation.id} is half taken back: only a rollback leads on")
+    mine = operation_steps.c.operation_id == operation.id
+    if again:
+        # Tries are counted on: an agent knows what it was told by the number of the try.
+        conn.execute(
+            sa.update(operation_steps)
+            .where(mine, operation_steps.c.position.in_(sorted(again)))
+            .values(status=StepStatus.WAITING.value, finished=None, error=None)
+        )
+    retired = {StepStatus.DONE: StepStatus.UNDONE, StepStatus.FAILED: StepStatus.SKIPPED}
+    for row in operation.steps:
+        if row.taking_back:
+            conn.execute(
+                sa.update(operation_steps)
+                .where(mine, operation_steps.c.position == row.index)
+                .values(status=retired.get(row.status, StepStatus.SKIPPED).value)
+            )
 
 
 def _why_not(operation: Operation, action: str) -> str:

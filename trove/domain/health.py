@@ -59,3 +59,8 @@ class Health:
     def healthy(self) -> bool:
         """Whether the engine serves and has all data."""
         return self.status is EngineStatus.HEALTHY and self.in_sync
+
+    def follows(self, other: Health) -> bool:
+        """Whether this engine is a replica of that one, by the ids nodes of a Redis Cluster have."""
+        primary = self.detail.get("master_id")
+        return self.role == "replica" and primary is not None and primary == other.detail.get("node_id")

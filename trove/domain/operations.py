@@ -10,6 +10,11 @@ from typing import Any
 from trove.domain.plans import Plan, Started, Step, may_roll_back
 from trove.domain.states import OperationStatus, StepStatus
 
+QUESTIONS = ("precheck.",)
+"""Steps that only ask."""
+HOLD = "hold"
+"""The step that waits for a person."""
+
 
 @dataclass(frozen=True)
 class OperationStep:
@@ -25,6 +30,11 @@ class OperationStep:
     finished: datetime | None = None
     error: str | None = None
     result: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def taking_back(self) -> bool:
+        """Whether this is a step of a rollback that was not given up since."""
+        return self.undo and self.status not in (StepStatus.SKIPPED, StepStatus.UNDONE)
 
 
 @dataclass(frozen=True)
@@ -66,11 +76,31 @@ class Operation:
     @property
     def started_steps(self) -> tuple[Started, ...]:
         """Forward steps that were started and not undone, in order, each with whether it is done."""
-        return tuple(
-            (row.step, row.status is StepStatus.DONE)
-            for row in self.steps
-            if not row.undo and row.status in (StepStatus.RUNNING, StepStatus.DONE, StepStatus.FAILED)
-        )
+        return tuple((row.step, row.status is StepStatus.DONE) for row in self._started)
+
+    @property
+    def _started(self) -> tuple[OperationStep, ...]:
+        begun = (StepStatus.RUNNING, StepStatus.DONE, StepStatus.FAILED)
+        return tuple(row for row in self.steps if not row.undo and row.status in begun)
+
+    @property
+    def forward_again(self) -> frozenset[int] | None:
+        """Indexes of steps that were taken back and are to be done again, should a rollback turn around.
+
+        None where it cannot: it may only stop between two steps, at a question that opens the undo of the next one, for
+        only there the world is known. Without a rollback there is nothing to be done again.
+        """
+        taken_back = [row for row in self.steps if row.taking_back]
+        again: set[int] = set()
+        undo = taken_back
+        for row in reversed(self._started) if taken_back else ():
+            mine, undo = undo[: len(row.step.undo)], undo[len(row.step.undo) :]
+            if any(back.status is not StepStatus.DONE for back in mine):
+                asked = mine[0].step.name.startswith(QUESTIONS) and mine[0].status is not StepStatus.DONE
+                return frozenset(again) if asked else None
+            if row.step.name != HOLD:  # which a person has passed
+                again.add(row.index)
+        return None if taken_back else frozenset()
 
     @property
     def can_roll_back(self) -> bool:

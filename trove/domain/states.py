@@ -169,7 +169,7 @@ STEP_MEANING: Mapping[StepStatus, str] = {
     StepStatus.RUNNING: "being done, or waited for",
     StepStatus.DONE: "has reached its end",
     StepStatus.FAILED: "has met a fault, or its deadline; the reason is beside it",
-    StepStatus.SKIPPED: "will not be done: a later rollback took its place",
+    StepStatus.SKIPPED: "will not be done: the rollback was begun anew, or has turned around",
     StepStatus.UNDONE: "was begun or done, and has been taken back",
 }
 

@@ -67,7 +67,7 @@ class Drive:
             row = next((row for row in operation.steps if not row.undo and row.status in OPEN), None)
             ending = OperationStatus.SUCCEEDED
         elif operation.status is OperationStatus.ROLLING_BACK:
-            if not any(row.undo for row in operation.steps):
+            if not any(row.taking_back for row in operation.steps):
                 self._store.append_undo(self._lease, undo_steps(operation.started_steps))
                 operation = self._read()
             row = next((row for row in operation.steps if row.undo and row.status in OPEN), None)
@@ -172,7 +172,8 @@ class Drive:
         self._store.add_event(operation.id, "error", reason)
         LOG.error("operation %s (%s of %s): %s", operation.id, operation.kind, operation.resource_name, reason)
         if row.undo:
-            why = f"the rollback could not go on: {reason}; mend it and ask for rollback again"
+            turn = "; resume to go forward" if operation.forward_again is not None else ""
+            why = f"the rollback could not go on: {reason}; mend it and ask for rollback again{turn}"
             self._set_status(operation, OperationStatus.HELD, why, operation.error or reason)
             return None
         if operation.status is OperationStatus.ROLLING_BACK:

@@ -217,7 +217,7 @@ class Service:
     # -- operations ----------------------------------------------------------------------------------------------
 
     def resume(self, operation: Operation) -> Operation:
-        if operation.can_resume and any(row.undo for row in operation.steps):
+        if operation.can_resume and operation.forward_again is None:
             return self.rollback(operation)  # half undone: the only way on is to the end of the rollback
         return self._request(operation, "resume")
 

@@ -66,14 +66,41 @@ def precheck(members: Sequence[Instance], version: DatastoreVersion | None = Non
     )
 
 
-def peers_ready(members: Sequence[Instance], leaving: Instance, phase: Phase) -> Step:
-    """Only while all others serve and have all data may one be taken out; what can mend itself is waited for."""
+def peers_ready(
+    members: Sequence[Instance],
+    leaving: Instance,
+    phase: Phase,
+    *,
+    ahead: Sequence[Instance] = (),
+    role: str | None = None,
+) -> Step:
+    """Only while all others serve and have all data may one be taken out; what can mend itself is waited for.
+
+    With `role` the leaving one must itself be well, in that role, or the plan does not fit any more.
+    Members `ahead` have a newer release. Should one of them have become a primary, the old replicas it has now cannot
+    follow it until they are upgraded, so waiting for them would be in vain.
+    """
     return Step(
         "precheck.health",
         f"Ask the others whether they can do without {leaving.name}",
         phase,
         **of_member(leaving),
-        params={"members": [member.id for member in members if member.id != leaving.id]},
+        params={
+            "members": [member.id for member in members if role or member.id != leaving.id],
+            "roles": {leaving.id: role} if role else {},
+            "ahead": [member.id for member in ahead],
+        },
+        deadline=PEERS_DEADLINE,
+    )
+
+
+def still(members: Sequence[Instance], role: str, phase: Phase, otherwise: str) -> Step:
+    """Whether the engines say that they have this role; `otherwise` tells what it means when one has another."""
+    return Step(
+        "precheck.roles",
+        f"Ask whether {', '.join(member.name for member in members)} can go back",
+        phase,
+        params={"members": [member.id for member in members], "role": role, "otherwise": otherwise},
         deadline=PEERS_DEADLINE,
     )
 
@@ -174,22 +201,14 @@ def guest(
     )
 
 
-def gate(
-    member: Instance,
-    version: DatastoreVersion,
-    phase: Phase,
-    *,
-    deadline: float = GATE_DEADLINE,
-    role: str | None = None,
-) -> Step:
-    """Wait for the engine's own word; with `role` also that it plays that part."""
-    what = f"runs {version.name} and is in sync" + (f" as {role}" if role else "")
+def gate(member: Instance, version: DatastoreVersion, phase: Phase, *, deadline: float = GATE_DEADLINE) -> Step:
+    """Wait for the engine's own word."""
     return Step(
         "gate.member",
-        f"Wait until {member.name} says that it {what}",
+        f"Wait until {member.name} says that it runs {version.name} and is in sync",
         phase,
         **of_member(member),
-        params={"version": version.name, "role": role},
+        params={"version": version.name},
         deadline=deadline,
     )
 

@@ -297,6 +297,8 @@ def describe(info: dict[str, str], cluster: Sequence[Any]) -> dict[str, Any]:
         if state.get("cluster_state") != "ok":
             reasons.append(f"it says cluster_state {state.get('cluster_state', 'unknown')}")
         if not me.primary and not replica:
+            # A node that has just started calls itself a primary until it has read its table.
+            replica = True
             reasons.append("it is becoming a replica")
     lag: int | None = None
     if replica and "slave_read_repl_offset" in info:

@@ -11,6 +11,7 @@ from trove.operations.steps.hold import hold
 STEP_FUNCTIONS: Mapping[str, StepFunction] = {
     "hold": hold,
     "precheck.health": precheck.health,
+    "precheck.roles": precheck.roles,
     "image.stage": image.stage,
     "server.ensure": server.ensure,
     "server.delete": server.delete,

@@ -41,7 +41,7 @@ def gate(context: StepContext) -> Outcome:
         waited = context.tools.guests.run(
             context.guest(member),
             "await_sync",
-            {"version_prefix": version, "role": context.params.get("role"), "timeout": context.step.deadline},
+            {"version_prefix": version, "timeout": context.step.deadline},
             context.order,
             wait=LONG_POLL,
         )

@@ -17,7 +17,40 @@ def health(context: StepContext) -> Outcome:
 
     Another release or another role than the plan was made for will not mend itself.
     """
-    members = [context.tools.store.instance(instance_id) for instance_id in context.params["members"]]
+    answers = _ask(context, context.params["members"])
+    said = [(member, answer) for member, answer in answers if isinstance(answer, Health)]
+    context.tools.store.record_health({member.id: answer.after(member.health) for member, answer in said})
+    wrong = [f"{member.name}: {answer}" for member, answer in answers if isinstance(answer, str)]
+    ahead = [h for member, h in said if h.healthy and member.id in context.params.get("ahead", ())]
+    wrong += [
+        f"{member.name}: its engine says {h.status} {h.reason}"
+        for member, h in said
+        if not (h.healthy or any(h.follows(newer) for newer in ahead))
+    ]
+    if wrong:
+        return Retry("; ".join(wrong), after=0.2)
+    other = _otherwise(said, context.params.get("version"), context.params.get("roles") or {})
+    if other:
+        return Failed("; ".join(other) + "; the plan was made for something else, ask again for one that knows it")
+    return Done({member.name: answer.version for member, answer in said})
+
+
+def roles(context: StepContext) -> Outcome:
+    """Pass unless one of the members says that its role is another; who does not answer leads nobody."""
+    role = context.params["role"]
+    other = [
+        f"{member.name} says that it is {answer.role}, no longer {role}"
+        for member, answer in _ask(context, context.params["members"])
+        if isinstance(answer, Health) and answer.role not in ("", role)
+    ]
+    if other:
+        return Failed(f"{'; '.join(other)}: {context.params['otherwise']}")
+    return Done()
+
+
+def _ask(context: StepContext, instance_ids: Sequence[str]) -> list[tuple[Instance, Health | str]]:
+    """Ask the engines of all these at once; in place of an answer the reason why there is none."""
+    members = [context.tools.store.instance(instance_id) for instance_id in instance_ids]
 
     def ask(member: Instance) -> Health | str:
         try:
@@ -26,17 +59,7 @@ def health(context: StepContext) -> Outcome:
             return str(error)
 
     with ThreadPoolExecutor(max_workers=len(members)) as pool:
-        answers = list(zip(members, pool.map(ask, members), strict=True))
-    said = [(member, answer) for member, answer in answers if isinstance(answer, Health)]
-    context.tools.store.record_health({member.id: answer.after(member.health) for member, answer in said})
-    wrong = [f"{member.name}: {answer}" for member, answer in answers if isinstance(answer, str)]
-    wrong += [f"{member.name}: its engine says {h.status} {h.reason}" for member, h in said if not h.healthy]
-    if wrong:
-        return Retry("; ".join(wrong), after=0.2)
-    other = _otherwise(said, context.params.get("version"), context.params.get("roles") or {})
-    if other:
-        return Failed("; ".join(other) + "; nothing was touched, ask again for a plan that knows it")
-    return Done({member.name: answer.version for member, answer in said})
+        return list(zip(members, pool.map(ask, members), strict=True))
 
 
 def _otherwise(said: Sequence[tuple[Instance, Health]], version: str | None, roles: Mapping[str, str]) -> list[str]:

@@ -3,7 +3,8 @@
 Invariant of an upgrade: an older release cannot load what a newer primary sends, so as long as every primary runs the
 old release each replica can go back by a full resync. All replicas move first, each only while it says that it is one
 and all others are well; the first failover is the point of no return; after it only the demoted primaries are left,
-one at a time.
+one at a time. Should a primary die before, the engines themselves make its upgraded replica the primary: then the way
+forward stays open, and the way back asks first whether it is.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def shards(cluster: Cluster) -> tuple[Shard, ...]:
             tuple(
                 member
                 for member in cluster.members
-                if member.role == "replica" and _detail(member, "master_id") == _detail(primary, "node_id")
+                if member.health and primary.health and member.health.follows(primary.health)
             ),
         )
         for primary in primaries
@@ -171,8 +172,7 @@ class RedisCluster:
         plan = [steps.precheck(cluster.members)]
         for shard in shards(cluster):
             for replica in shard.replicas:
-                plan.append(steps.gate(replica, cluster.version, Phase.MEMBER, role="replica"))
-                plan += _restart_member(cluster, replica)
+                plan += _restart_member(cluster, replica, role="replica")
         for shard in shards(cluster):
             plan.append(_failover(cluster, shard.replicas[0], shard.primary, no_return=False))
             plan += _restart_member(cluster, shard.primary)
@@ -185,9 +185,11 @@ class RedisCluster:
         groups = shards(cluster)
         plan: list[Step] = []
         canary = groups[0].replicas[0]
+        ahead: list[Instance] = []
         for shard in groups:
             for replica in shard.replicas:
-                plan += _upgrade_member(cluster, replica, source, target, Phase.MEMBER, returns=True)
+                plan += _upgrade_member(cluster, replica, source, target, Phase.MEMBER, ahead, returns=True)
+                ahead.append(replica)
                 if replica is canary and "canary" in holds:
                     reason = f"{canary.name} runs {target.name}; resume to go on with the rest"
                     plan.append(steps.hold(reason, Phase.MEMBER))
@@ -196,7 +198,8 @@ class RedisCluster:
             plan.append(steps.hold(reason, Phase.SWITCHOVER))
         for shard in groups:
             plan.append(_failover(cluster, shard.replicas[0], shard.primary, no_return=True))
-            plan += _upgrade_member(cluster, shard.primary, source, target, Phase.SWITCHOVER, returns=False)
+            plan += _upgrade_member(cluster, shard.primary, source, target, Phase.SWITCHOVER, ahead, returns=False)
+            ahead.append(shard.primary)
         plan.append(_all_agree(cluster.members[0], cluster.members, Phase.FINALIZE))
         plan.append(
             steps.record_cluster(
@@ -227,10 +230,6 @@ class RedisCluster:
             if member.id not in placed
         ]
         return blockers
-
-
-def _detail(member: Instance, key: str) -> Any:
-    return member.health.detail.get(key) if member.health else None
 
 
 def _node(member: Instance) -> dict[str, Any]:
@@ -324,9 +323,9 @@ def _failover(cluster: Cluster, to: Instance, old: Instance, *, no_return: bool)
     )
 
 
-def _restart_member(cluster: Cluster, member: Instance) -> list[Step]:
+def _restart_member(cluster: Cluster, member: Instance, role: str | None = None) -> list[Step]:
     return [
-        steps.peers_ready(cluster.members, member, Phase.MEMBER),
+        steps.peers_ready(cluster.members, member, Phase.MEMBER, role=role),
         steps.record_restarting(member),
         steps.guest(member, "restart", f"Restart the engine of {member.name}", Phase.MEMBER, {"cluster": _topology()}),
         steps.gate(member, cluster.version, Phase.MEMBER),
@@ -340,14 +339,23 @@ def _upgrade_member(
     source: DatastoreVersion,
     target: DatastoreVersion,
     phase: Phase,
+    ahead: Sequence[Instance],
     *,
     returns: bool,
 ) -> list[Step]:
-    """Move one node that holds no slots now. `returns`: its primary still runs the source release.
+    """Move one node that holds no slots now, those `ahead` before it. `returns`: its primary runs the source release.
 
     A demoted primary is not asked whether it is in sync: it need not be able to read what a newer primary sends.
     """
+    # Of all, before the first of them goes: behind a half-done rollback there would be no way on.
+    still_replicas = steps.still(
+        [*ahead, member],
+        "replica",
+        Phase.ROLLBACK,
+        f"an engine of {source.name} cannot take over what one of {target.name} has written since",
+    )
     go_back = (
+        still_replicas,
         steps.server_ensure(member, source, Phase.ROLLBACK, image_id=member.image_id, rebuild=True),
         steps.guest(
             member,
@@ -360,13 +368,13 @@ def _upgrade_member(
         steps.gate(member, source, Phase.ROLLBACK),
     )
     out_again = (
+        still_replicas,
         steps.peers_ready(cluster.members, member, Phase.ROLLBACK),
         steps.record_member(
             member, Phase.ROLLBACK, task=InstanceTask.UPGRADING, title=f"Mark {member.name} as going back"
         ),
     )
     back = (steps.record_release(member, Phase.ROLLBACK, source),)
-    still_replica = [steps.gate(member, source, phase, role="replica")] if returns else []
     start_again = (
         steps.guest(
             member, "start", f"Start the engine of {member.name} again", Phase.ROLLBACK, {"cluster": _topology()}
@@ -375,8 +383,7 @@ def _upgrade_member(
         _all_agree(member, cluster.members, Phase.ROLLBACK),
     )
     return [
-        *still_replica,
-        steps.peers_ready(cluster.members, member, phase),
+        steps.peers_ready(cluster.members, member, phase, ahead=ahead, role="replica" if returns else None),
         steps.record_member(
             member,
             phase,

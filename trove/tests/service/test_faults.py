@@ -11,12 +11,15 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 
 from trove.tests.service.conftest import started
 from trove.tests.service.databases import (
     Database,
+    address_of,
     create_cluster,
     create_instance,
     idle,
@@ -49,6 +52,13 @@ def processes_of(instance_id: str, program: str = "") -> list[int]:
         if agent["instance_id"] == instance_id and not is_first and any(program.encode() in word for word in words):
             found.append(int(entry.name))
     return found
+
+
+def ask(service: Standalone, operation_id: str, action: str, until: tuple[str, ...] = FINAL) -> dict[str, Any]:
+    """Act on an operation that is held, and wait for what follows."""
+    answer = service.request("POST", f"/operations/{operation_id}/action", {action: {}})
+    assert answer.status_code == 202, answer.text
+    return service.wait(operation_id, until=until)
 
 
 def kill_all(pids: list[int]) -> None:
@@ -119,6 +129,39 @@ def test_hold_waits_for_a_person(broken_images: Path) -> None:
         until(lambda: idle(database), "a healthy cluster after the rollback")
         assert database.releases() == {"redis 7.0"}
         database.delete()
+
+
+def test_upgraded_replica_that_had_to_take_over_leads_forward(service: Standalone) -> None:
+    """Its primary stays away for longer than the engines wait: no way back any more, and no dead end either."""
+    database = create_cluster(service, "forward", "redis", "7.0", 6)
+    write_and_read(database)
+    operation = service.wait(database.upgrade("8.0", hold=["canary"]))
+    assert operation["status"] == "HELD", operation["status_text"]
+    canary = next(step["member"]["id"] for step in operation["steps"] if step["name"] == "server.ensure")
+
+    def member(key: str, value: str) -> dict[str, Any]:
+        database.record()
+        return next(m for m in database.members if (m["id"] if key == "id" else address_of(m)) == value)
+
+    def role_of(instance_id: str) -> str:
+        return str(member("id", instance_id)["role"])
+
+    with redis.Redis(host=address_of(member("id", canary))) as engine:
+        followed: Any = engine.info("replication")
+    old = member("address", followed["master_host"])["id"]
+    kill_all(sorted(processes_of(old))[:1])
+    until(lambda: role_of(canary) == "primary", "the canary taking over")
+    until(lambda: role_of(old) == "replica", "its old primary coming back")
+
+    held = ask(service, operation["id"], "rollback", until=("HELD",))
+    assert "no longer replica" in held["status_text"]
+    assert "resume" in held["status_text"]
+    ended = ask(service, operation["id"], "resume")
+    assert ended["status"] == "SUCCEEDED", ended["status_text"]
+    until(lambda: idle(database), "a healthy cluster")
+    assert database.releases() == {"redis 8.0"}
+    write_and_read(database)
+    database.delete()
 
 
 @pytest.mark.parametrize(

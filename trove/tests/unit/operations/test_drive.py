@@ -322,3 +322,47 @@ def test_progress_is_readable_while_it_happens(bench: Bench) -> None:
     bench.script.answers["one"] = [work]
     bench.drive(bench.accept(step("one")).id)
     assert said == ["copying 40 MB"]
+
+
+def test_a_rollback_stopped_by_a_question_turns_around(bench: Bench) -> None:
+    bench.script.answers |= {"three": [Failed("broken"), Done()], "precheck.one": [Failed("it leads now")]}
+    operation = bench.accept(step("one", "precheck.one", "back 1"), step("two", "back 2"), step("three"))
+    bench.drive(operation.id)
+    held = bench.read(operation)
+    assert held.status is S.HELD
+    assert "it leads now" in held.status_text
+    assert held.status_text.endswith("resume to go forward")
+    assert held.forward_again == {1, 2}
+    bench.script.calls.clear()
+    bench.store.request(operation.id, "resume")
+    bench.drive(operation.id)
+    ended = bench.read(operation)
+    assert ended.status is S.SUCCEEDED
+    assert bench.script.order_ids == [f"{operation.id}-1-2", f"{operation.id}-2-2"], "what was done before is done anew"
+    assert statuses(ended) == ["DONE", "DONE", "DONE"]
+    assert statuses(ended, undo=True) == ["UNDONE", "SKIPPED", "SKIPPED"]
+
+
+def test_a_rollback_after_a_turn_takes_back_everything(bench: Bench) -> None:
+    bench.script.answers |= {"three": [Failed("broken")], "precheck.one": [Failed("it leads now"), Done()]}
+    operation = bench.accept(step("one", "precheck.one", "back 1"), step("two", "back 2"), step("three"))
+    bench.drive(operation.id)
+    bench.store.request(operation.id, "resume")
+    bench.script.calls.clear()
+    bench.drive(operation.id)
+    assert bench.read(operation).status is S.ROLLED_BACK
+    assert bench.script.names == ["two", "three", "back 2", "precheck.one", "back 1"]
+
+
+def test_half_a_step_taken_back_does_not_turn_around(bench: Bench) -> None:
+    bench.script.answers |= {"three": [Failed("broken")], "back 1b": [Failed("no room"), Done()]}
+    operation = bench.accept(step("one", "precheck.one", "back 1b"), step("two", "back 2"), step("three"))
+    bench.drive(operation.id)
+    held = bench.read(operation)
+    assert held.forward_again is None
+    assert "resume" not in held.status_text
+    with pytest.raises(Unprocessable, match="half taken back"):
+        bench.store.request(operation.id, "resume")
+    bench.store.request(operation.id, "rollback")
+    bench.drive(operation.id)
+    assert bench.read(operation).status is S.ROLLED_BACK

@@ -12,7 +12,7 @@ import pytest
 
 from trove.datastores.registry import engine_of
 from trove.db.seeds import version_id
-from trove.domain.errors import NotFound, Unavailable
+from trove.domain.errors import DriverError, NotFound, Unavailable
 from trove.domain.health import Health
 from trove.domain.instances import Cluster
 from trove.domain.operations import Operation
@@ -151,6 +151,20 @@ def test_stage_builds_and_notes_the_exact_version(rig: Rig) -> None:
     operation = rig.good(steps.stage(target))
     assert operation.steps[0].result == {"image_id": "mariadb-11.8-0", "engine_version": "10.11.19"}
     assert rig.desk.store.version(target.id).number == "10.11.19"
+    assert rig.drivers.asked == [("ensure", target.recipe), ("stage", "mariadb-11.8-0")]
+
+
+def test_a_host_that_cannot_run_the_image_is_found_while_staging(rig: Rig) -> None:
+    class Full(Drivers):
+        def stage(self, image_id: str) -> None:
+            raise DriverError(f"no room on the disk for {image_id}: free some space and try again")
+
+    rig.drivers, target = Full(), rig.desk.version("mariadb", "11.8")
+    before = rig.desk.store.version(target.id).number
+    step = steps.server_ensure(rig.cluster.members[0], target, Phase.MEMBER, rebuild=True)
+    assert rig.bad(steps.stage(target), step) == "no room on the disk for mariadb-11.8-0: free some space and try again"
+    assert rig.drivers.asked == [("ensure", target.recipe)]
+    assert rig.desk.store.version(target.id).number == before
 
 
 def test_all_members_get_the_image_that_was_staged_whatever_is_built_meanwhile(rig: Rig) -> None:
@@ -292,13 +306,12 @@ def test_a_server_that_died_under_the_operation_is_started_again(rig: Rig, gate:
 
 def test_the_gate_wants_the_engines_own_word(rig: Rig) -> None:
     member = rig.cluster.members[0]
-    gate = steps.gate(member, member.version, Phase.MEMBER, role="replica")
+    gate = steps.gate(member, member.version, Phase.MEMBER)
     sick = replace(WELL, in_sync=False, reason="donor")
     rig.drivers.answers = ["RUNNING", "FAILED", "SUCCEEDED", "SUCCEEDED"]
     rig.drivers.healths[member.id] = [sick, WELL]
     operation = rig.good(gate)
-    params = rig.drivers.asked[0][2]
-    assert (params["version_prefix"], params["role"]) == ("10.11", "replica")
+    assert rig.drivers.asked[0][2]["version_prefix"] == "10.11"
     assert operation.steps[0].result["version"] == "10.11.6-MariaDB"
     said = rig.desk.store.instance(member.id).health
     assert said is not None
@@ -327,6 +340,28 @@ def test_the_precheck_asks_everybody_and_waits_for_what_mends_itself(rig: Rig) -
     assert rig.desk.store.instance(three).health is not None
 
 
+def test_who_cannot_follow_an_upgraded_primary_is_not_waited_for(rig: Rig) -> None:
+    one, two, three = rig.cluster.members
+    newer = replace(WELL, role="primary", detail={"node_id": "n1"})
+    behind = replace(WELL, role="replica", in_sync=False, reason="its link is down", detail={"master_id": "n1"})
+    rig.drivers.healths = {one.id: newer, two.id: behind}
+    rig.good(steps.peers_ready(rig.cluster.members, three, Phase.MEMBER, ahead=[one]))
+    impatient = replace(steps.peers_ready(rig.cluster.members, three, Phase.MEMBER), deadline=0.1)
+    assert "its link is down" in rig.bad(impatient)
+    rig.drivers.healths[one.id] = replace(newer, in_sync=False, reason="it is loading")
+    impatient = replace(steps.peers_ready(rig.cluster.members, three, Phase.MEMBER, ahead=[one]), deadline=0.1)
+    assert "it is loading" in rig.bad(impatient)
+
+
+def test_who_leads_cannot_go_back(rig: Rig) -> None:
+    one, two, _ = rig.cluster.members
+    rig.drivers.healths = {one.id: Unavailable("no route"), two.id: replace(WELL, role="replica")}
+    question = steps.still([one, two], "replica", Phase.ROLLBACK, "old cannot read new")
+    rig.good(question)
+    rig.drivers.healths[two.id] = replace(WELL, role="primary")
+    assert rig.bad(question) == "shop-member-2 says that it is primary, no longer replica: old cannot read new"
+
+
 def test_the_precheck_does_not_wait_for_another_world(rig: Rig) -> None:
     one, two, _ = rig.cluster.members
     rig.drivers.healths = {
@@ -337,7 +372,7 @@ def test_the_precheck_does_not_wait_for_another_world(rig: Rig) -> None:
     error = rig.bad(steps.precheck(planned, rig.cluster.version), deadline=60.0)
     assert error == (
         "shop-member-2: its engine says it is replica, not primary; shop-member-1: its engine says it runs 11.8.1, "
-        "not 10.11; nothing was touched, ask again for a plan that knows it"
+        "not 10.11; the plan was made for something else, ask again for one that knows it"
     )
 
 

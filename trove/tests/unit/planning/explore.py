@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from trove.domain.operations import QUESTIONS
 from trove.domain.plans import Plan, Started, Step, may_roll_back, undo_steps
 from trove.tests.unit.planning.model import Impossible, Model, need
 
@@ -54,8 +55,8 @@ def explore(
     """Roll back from every point, and go on from every point; returns how many rollbacks were tried.
 
     Going on from inside a step leads where the step leads (`repeat`), so one run to the end stands for all.
-    `came_back(base, world)` looks at a rollback, `base` being the world of the latest commit; `arrived(world)` at the
-    end.
+    A rollback that is stopped by a question turns around and goes on to the end. `came_back(base, world)` looks at a
+    rollback, `base` being the world of the latest commit; `arrived(world)` at the end.
     """
     tried, base, world = 0, start, start
     for point in points(start, plan):
@@ -70,15 +71,47 @@ def explore(
             need(may_roll_back(started) == (not any(s.no_return for s in since)), "a point of no return is not kept")
             if may_roll_back(started):
                 back = point.world
-                for undo in undo_steps(started):
-                    where += f" < {undo.title}"
-                    back = repeat(back, undo)
+                for index, taken_back in undone(started):
+                    if point.done and taken_back and taken_back[0].name.startswith(QUESTIONS):
+                        arrived(go_on(back.copy(), plan.steps[index + 1 :]))
+                    for undo in taken_back:
+                        where += f" < {undo.title}"
+                        back = repeat(back, undo)
                 came_back(base, back)
                 tried += 1
         except Impossible as error:
             raise AssertionError(f"{where}: {error}") from error
     arrived(world)
     return tried
+
+
+def go_on(world: Model, steps: Iterable[Step]) -> Model:
+    """Do the steps one after the other."""
+    for step in steps:
+        for _ in world.parts(step):
+            world.look()
+        world.look()
+    return world
+
+
+def stopped_at(world: Model, started: list[Started]) -> int:
+    """Roll back until a question says that it cannot be; return the index of the step behind which to go on again."""
+    for index, taken_back in undone(started):
+        for nth, undo in enumerate(taken_back):
+            try:
+                world.run(undo)
+            except Impossible:
+                need(nth == 0 and undo.name.startswith(QUESTIONS), f"stopped half-way at '{undo.title}'")
+                return index
+    raise Impossible("it came back")
+
+
+def undone(started: list[Started]) -> list[tuple[int, tuple[Step, ...]]]:
+    """What takes back each started step, by the step's index, in the order of the rollback."""
+    since = 1 + _last_commit(started)
+    each = [(index, started[index][0].undo) for index in reversed(range(since, len(started)))]
+    assert [undo.title for _, undos in each for undo in undos] == [undo.title for undo in undo_steps(started)]
+    return each
 
 
 def _last_commit(started: list[Started]) -> int:

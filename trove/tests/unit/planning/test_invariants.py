@@ -16,7 +16,7 @@ from trove.domain.states import InstanceTask
 from trove.planning import lifecycle
 from trove.planning.upgrade import upgrade_cluster, upgrade_instance
 from trove.tests.unit.planning import worlds
-from trove.tests.unit.planning.explore import explore
+from trove.tests.unit.planning.explore import explore, go_on, points, stopped_at
 from trove.tests.unit.planning.model import Model, model_of, need
 
 PROFILE = settings(max_examples=8, deadline=None, derandomize=True)
@@ -59,6 +59,27 @@ def explore_upgrade(subject: Cluster | Instance, datastore: str, name: str, hold
     commits = [n for n, step in enumerate(plan.steps) if step.commit]
     assert commits[-1] == len(plan.steps) - 1, "an upgrade ends with its commit"
     return tried
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_an_upgraded_replica_that_becomes_primary_leaves_the_way_forward_open(replicas: int) -> None:
+    """Its primary has died for longer than the engines wait: no way back, but never a dead end."""
+    cluster, target = worlds.redis(replicas=replicas), worlds.version("redis", "8.0")
+    plan = upgrade_cluster(worlds.world_of(cluster, target), target, UpgradeOptions())
+    first = plan.point_of_no_return
+    assert first is not None
+    taken = 0
+    for point in points(model(cluster), plan):
+        if not point.done or point.index >= first:
+            continue
+        for key in [m.id for m in point.world.members.values() if m.running and m.data == "8.0"]:
+            world = point.world.copy()
+            world.take_over(world.members[key])
+            on_release("8.0", go_on(world.copy(), plan.steps[point.index + 1 :]))
+            index = stopped_at(world, point.started(plan))
+            on_release("8.0", go_on(world, plan.steps[index + 1 :]))
+            taken += 1
+    assert taken > 20
 
 
 @PROFILE
