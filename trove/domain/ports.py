@@ -110,6 +110,13 @@ class Server:
 class Compute(Protocol):
     """Where instances live."""
 
+    def stage(self, image_id: str) -> None:
+        """Have ready on this host whatever a server of that image needs: `ensure` neither waits nor fails for it then.
+
+        Called before anything stops; touches no server. A server of an image that was not staged is made all the
+        same. DriverError says what to do.
+        """
+
     def ensure(self, spec: ServerSpec, order: Order) -> Server:
         """Make the server run as specified.
 

@@ -20,7 +20,7 @@ from trove.compute.local.bundles import IN_USE, Bundle, Bundles
 from trove.compute.local.layout import Credentials, Home, Layout, Record
 from trove.compute.local.limits import ControlGroups
 from trove.domain.errors import DriverError, PortTaken
-from trove.domain.ports import Images, Order, Progress, Server, ServerSpec, ServerState
+from trove.domain.ports import Image, Images, Order, Progress, Server, ServerSpec, ServerState
 
 AGENT_PORT = 9779
 DELETE_GRACE = 10.0
@@ -52,9 +52,18 @@ class LocalCompute:
     ) -> None:
         self._layout = Layout(state_dir)
         self._images, self._credentials = images, credentials
-        self._bundles = Bundles(self._layout.state_dir / "agents", bundle)
+        self._agents = self._layout.state_dir / "agents"
+        self._bundles = Bundles(self._agents, bundle)
         self._own_users = own_users
         self._groups = groups or ControlGroups(f"trove-{self._layout.digest}")
+
+    # -- before anything stops ---------------------------------------------------------------------------------
+
+    def stage(self, image_id: str) -> None:
+        with host.disk_errors(f"preparing this host for servers of {image_id}", self._agents):
+            image = self._require_image(image_id)
+            host.tool("bwrap")
+            self._code(image)
 
     # -- orders ------------------------------------------------------------------------------------------------
 
@@ -150,11 +159,9 @@ class LocalCompute:
 
     def _rebuild(self, home: Home, old: Record | None, spec: ServerSpec) -> Server:
         """Stop what runs, if anything, and start the server as specified. All that can fail before does so before."""
-        image = self._images.get(spec.image_id)
-        if image is None:
-            raise DriverError(f"the image {spec.image_id} of {spec.name} is not on this host; build it and try again")
+        image = self._require_image(spec.image_id, f" of {spec.name}")
         bwrap = host.tool("bwrap")
-        bundle = self._bundles.ensure(image)
+        bundle = self._code(image)
         was_running = process.running(home)
         if not was_running:
             self._require_ports(spec)
@@ -176,6 +183,17 @@ class LocalCompute:
         process.bound(home.console)
         process.start(home, sandbox.command(box, bwrap, info_fd=INFO_FD), INFO_FD, record.groups, held)
         return self._server(home, record)
+
+    def _code(self, image: Image) -> Path:
+        """Return the agent's code for an image, making it where it was not staged."""
+        try:
+            return self._bundles.ensure(image)
+        except host.CommandFailed as exc:
+            advice = host.sandbox_advice(exc.output) or (
+                f"; try again, and if that does not help remove the image with `trove-manage image delete {image.id}` "
+                f"and build it anew"
+            )
+            raise host.CommandFailed(f"{exc}{advice}", exc.output) from exc
 
     def _prepare(self, home: Home, record: Record | None, spec: ServerSpec) -> Record:
         """Make directory, user and limits; returns what is to be recorded."""
@@ -238,6 +256,12 @@ class LocalCompute:
             return Server(name, state, reason="its record is missing or damaged")
         state = ServerState.RUNNING if runs else ServerState.STOPPED
         return Server(name, state, record.spec.image_id, record.spec.address, record.limits)
+
+    def _require_image(self, image_id: str, whose: str = "") -> Image:
+        image = self._images.get(image_id)
+        if image is None:
+            raise DriverError(f"the image {image_id}{whose} is not on this host; build it and try again")
+        return image
 
     def _require(self, home: Home) -> Record:
         record = home.read()

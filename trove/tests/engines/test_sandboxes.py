@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -391,6 +392,64 @@ def test_a_missing_image_stops_nothing(lab):
     assert lab.compute.inspect(spec.instance_id).state is ServerState.RUNNING
 
 
+def test_staging_makes_the_agent_s_code_once_and_starts_nothing(lab):
+    spec = lab.spec()
+    agents = lab.state_dir / "agents"
+    lab.compute.stage(spec.image_id)
+    bundle = agents / f"stand-in-{spec.image_id}"
+    assert list((bundle / "trove/guest/__pycache__").glob("agent.*.pyc"))
+    assert lab.compute.list() == []
+
+    def state():
+        return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in [agents, *agents.rglob("*")]}
+
+    before = state()
+    lab.compute.stage(spec.image_id)
+    make_compute(lab.state_dir).stage(spec.image_id)
+    lab.start(spec)
+    assert state() == before
+    assert lab.report(spec)["cached"]
+
+
+def test_staging_says_what_is_missing(lab, monkeypatch):
+    with pytest.raises(DriverError, match=r"redis-9\.9-000000000000 is not on this host; build it and try again"):
+        lab.compute.stage("redis-9.9-000000000000")
+    spec = lab.spec()
+    monkeypatch.setattr("shutil.which", lambda name, path=None: None)
+    with pytest.raises(DriverError, match="'bwrap' is missing on this host: install the package 'bubblewrap'"):
+        lab.compute.stage(spec.image_id)
+    assert not list(lab.state_dir.glob("agents/*"))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    if not ROOT:
+        pytest.skip("only root can make a small disk")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "none", str(folder)], check=False)
+    if done.returncode:
+        pytest.skip("this host lets us mount nothing")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+# Full before the code is written, and with room for the code but not for what is compiled.
+@pytest.mark.parametrize("room", [0, 8 << 10])
+def test_staging_on_a_full_disk_says_so_and_can_be_repeated(lab, small_disk, room):
+    spec, compute = lab.spec(), make_compute(small_disk)
+    filler = small_disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as stream:
+        while stream.write(bytes(4096)):
+            pass
+    os.truncate(filler, filler.stat().st_size - room)
+    with pytest.raises(DriverError, match=rf"no room on the disk while .*{spec.image_id}: free some space below"):
+        compute.stage(spec.image_id)
+    filler.unlink()
+    compute.stage(spec.image_id)
+    assert [path.name for path in (small_disk / "agents").glob("[!.]*")] == [f"stand-in-{spec.image_id}"]
+
+
 @pytest.fixture
 def broken_image(tmp_path):
     """An image directory whose only image has nothing in it."""
@@ -408,6 +467,8 @@ def test_an_image_that_cannot_run_the_agent_stops_nothing(lab, broken_image):
     with pytest.raises(DriverError, match="compiling the guest agent failed"):
         compute.ensure(type(spec)(**{**vars(spec), "image_id": "broken-1"}), order())
     assert lab.compute.inspect(spec.instance_id).state is ServerState.RUNNING
+    with pytest.raises(DriverError, match=r"compiling the guest agent failed .*`trove-manage image delete broken-1`"):
+        compute.stage("broken-1")
 
 
 def test_what_a_failing_start_said_is_told(lab, broken_image):
