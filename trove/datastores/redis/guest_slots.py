@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trove.datastores.redis import guest_config
 from trove.datastores.redis.guest_nodes import Node, even_moves, ranges
+from trove.datastores.redis.guest_peers import Peers
 from trove.datastores.redis.guest_resp import ReplyError
 from trove.guest.agent.errors import GuestError
-
-if TYPE_CHECKING:
-    from trove.datastores.redis.guest_cluster import Peers
+from trove.guest.agent.manager import POLL, Progress
 
 BATCH = 64
 """Slots that are on their way at the same time."""
@@ -22,10 +20,9 @@ MIGRATE_TIMEOUT_MS = 30_000
 ENDED = {"success", "failed", "cancelled"}
 LONGEST_JOB = 1500.0
 """Seconds one atomic migration may take."""
-POLL = 0.01
 
 
-def spread(peers: Peers, contact: Any, without: str | None, progress: Callable[[str], None]) -> dict[str, Any]:
+def spread(peers: Peers, contact: Any, without: str | None, progress: Progress) -> dict[str, Any]:
     """Spread all slots evenly over the primaries, except `without`, which is left with none.
 
     Slots that an interrupted run has left open are finished first.
@@ -86,7 +83,7 @@ def _jobs(peers: Peers, place: Any) -> list[dict[str, Any]]:
     return [dict(zip(job[::2], job[1::2])) for job in peers.call(place, "CLUSTER", "GETSLOTMIGRATIONS")]
 
 
-def _await_jobs(peers: Peers, contact: Any, progress: Callable[[str], None]) -> int:
+def _await_jobs(peers: Peers, contact: Any, progress: Progress) -> int:
     """Wait for migrations that an interrupted run has started; return how many there were."""
     count = 0
     for node in peers.nodes(contact):
@@ -126,7 +123,7 @@ def _await_job(peers: Peers, place: Any, name: str) -> dict[str, Any]:
 # -- everything older: slot by slot, key by key ------------------------------------------------------------------------
 
 
-def _finish_open(peers: Peers, contact: Any, progress: Callable[[str], None]) -> int:
+def _finish_open(peers: Peers, contact: Any, progress: Progress) -> int:
     """Finish the moves that were under way when an earlier run was interrupted."""
     nodes = {node.id: node for node in peers.nodes(contact) if not node.ill}
     primaries = [node for node in nodes.values() if node.primary]
