@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -19,13 +19,15 @@ from trove.db.tables import clusters, instances
 from trove.domain.errors import NotFound
 from trove.domain.health import Health
 from trove.domain.instances import Cluster, Instance
-from trove.domain.states import InstanceTask, check_cluster_transition, check_instance_transition
+from trove.domain.states import InstanceTask, Task, check_cluster_transition, check_instance_transition
 from trove.domain.store import Lease, Page
 
 IDLE = InstanceTask.NONE.name
 """Clusters have the same name for it."""
 
-INSTANCE_FIELDS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
+Fields = Mapping[str, Callable[[Any], Mapping[str, Any]]]
+
+INSTANCE_FIELDS: Fields = {
     "task": lambda task: {"task": task.name},
     "version": lambda version: {"version_id": version.id},
     "image_id": lambda image_id: {"image_id": image_id},
@@ -37,12 +39,26 @@ INSTANCE_FIELDS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
 }
 """Which columns hold a field that may be set."""
 
-CLUSTER_FIELDS: Mapping[str, Callable[[Any], Mapping[str, Any]]] = {
+CLUSTER_FIELDS: Fields = {
     "task": lambda task: {"task": task.name},
     "version": lambda version: {"version_id": version.id},
     "active_member_id": lambda instance_id: {"active_member_id": instance_id},
     "name": lambda name: {"name": name},
 }
+
+
+class _Noun(NamedTuple):
+    """Where updates of instances and of clusters differ."""
+
+    name: str
+    table: sa.Table
+    fields: Fields
+    tasks: Mapping[str, Task]
+    check_transition: Callable[[Task, Task], None]
+
+
+_INSTANCE = _Noun("instance", instances, INSTANCE_FIELDS, rows.INSTANCE_TASKS, check_instance_transition)
+_CLUSTER = _Noun("cluster", clusters, CLUSTER_FIELDS, rows.CLUSTER_TASKS, check_cluster_transition)
 
 _HEARD = (
     sa.update(instances)
@@ -121,52 +137,14 @@ class ResourceStore(CatalogueStore):
         A task must follow from the present one by the table of transitions (ValueError). StaleGeneration, and nothing
         is written, with a lease that is lost.
         """
-        before = conn.execute(
-            sa.select(instances.c.task, instances.c.deleted).where(instances.c.id == instance_id).with_for_update()
-        ).first()
-        if lease is not None:
-            check_lease(conn, lease)
-        deleted = bool(fields.pop("deleted", False))
-        if before is None or (before.deleted and not deleted):
-            raise NotFound("instance", instance_id)
-        if before.deleted:
-            return
-        values = _columns("instance", INSTANCE_FIELDS, fields)
-        if "task" in fields:
-            check_instance_transition(rows.INSTANCE_TASKS[before.task], fields["task"])
-        if deleted:
-            values |= _deletion()
-            free_addresses_of(conn, instance_id)
-            drop_secret_of(conn, instance_id)
-        if not fields.keys() <= {"health"} or deleted:
-            values["updated"] = rows.utcnow()
-        if values:
-            conn.execute(sa.update(instances).where(instances.c.id == instance_id).values(**values))
+        _update(conn, _INSTANCE, instance_id, lease, fields)
 
     @transaction
     def update_cluster(
         self, conn: Connection, /, cluster_id: str, *, lease: Lease | None = None, **fields: Any
     ) -> None:
         """Set fields (CLUSTER_FIELDS), or delete with `deleted=True`; as `update_instance`."""
-        before = conn.execute(
-            sa.select(clusters.c.task, clusters.c.deleted).where(clusters.c.id == cluster_id).with_for_update()
-        ).first()
-        if lease is not None:
-            check_lease(conn, lease)
-        deleted = bool(fields.pop("deleted", False))
-        if before is None or (before.deleted and not deleted):
-            raise NotFound("cluster", cluster_id)
-        if before.deleted:
-            return
-        values = _columns("cluster", CLUSTER_FIELDS, fields)
-        if "task" in fields:
-            check_cluster_transition(rows.CLUSTER_TASKS[before.task], fields["task"])
-        if deleted:
-            values |= _deletion()
-            free_addresses_of(conn, cluster_id)
-            drop_secret_of(conn, cluster_id)
-        values["updated"] = rows.utcnow()
-        conn.execute(sa.update(clusters).where(clusters.c.id == cluster_id).values(**values))
+        _update(conn, _CLUSTER, cluster_id, lease, fields)
 
     @transaction
     def reset_task(self, conn: Connection, instance_id: str | None = None, cluster_id: str | None = None) -> None:
@@ -231,20 +209,27 @@ def _by_cluster(found: Sequence[Sequence[Any]]) -> Mapping[str, list[Sequence[An
     return members
 
 
-def _columns(
-    noun: str, table: Mapping[str, Callable[[Any], Mapping[str, Any]]], fields: Mapping[str, Any]
-) -> dict[str, Any]:
+def _update(conn: Connection, noun: _Noun, key: str, lease: Lease | None, fields: dict[str, Any]) -> None:
+    table = noun.table
+    before = conn.execute(sa.select(table.c.task, table.c.deleted).where(table.c.id == key).with_for_update()).first()
+    if lease is not None:
+        check_lease(conn, lease)
+    deleted = bool(fields.pop("deleted", False))
+    if before is None or (before.deleted and not deleted):
+        raise NotFound(noun.name, key)
+    if before.deleted:
+        return
     values: dict[str, Any] = {}
     for name, value in fields.items():
-        if name not in table:
-            _unknown(noun, name)
-        values |= table[name](value)
-    return values
-
-
-def _unknown(noun: str, name: str) -> NoReturn:
-    raise TypeError(f"{noun} has no field '{name}' that can be set")
-
-
-def _deletion() -> dict[str, Any]:
-    return {"deleted": 1, "deleted_at": rows.utcnow()}
+        if name not in noun.fields:
+            raise TypeError(f"{noun.name} has no field '{name}' that can be set")
+        values |= noun.fields[name](value)
+    if "task" in fields:
+        noun.check_transition(noun.tasks[before.task], fields["task"])
+    if deleted:
+        values |= {"deleted": 1, "deleted_at": rows.utcnow()}
+        free_addresses_of(conn, key)
+        drop_secret_of(conn, key)
+    if deleted or fields.keys() != {"health"}:  # what an engine says is no change of its instance
+        values["updated"] = rows.utcnow()
+    conn.execute(sa.update(table).where(table.c.id == key).values(**values))
