@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -89,6 +90,10 @@ class Application:
     def _private(self, route: Route) -> Responder:
         handler, rule, status = route.handler, route.rule, route.status
         validator = BodyValidator(route.body) if route.body is not None else None
+        # One connection for the whole answer, to HEAD too, which has the same responder.
+        reading: Callable[[], AbstractContextManager[None]] = (
+            self._store.reading if route.method == "GET" else nullcontext
+        )
 
         def respond(request: falcon.Request, response: falcon.Response, **params: str) -> None:
             caller = self._caller(request, params["project"])
@@ -108,10 +113,7 @@ class Application:
             if validator is not None:
                 call.body = bodies.read(request)
                 validator.check(call.body)
-            if request.method == "GET":
-                with self._store.reading():
-                    reply = handler(call)
-            else:
+            with reading():
                 reply = handler(call)
             response.status = reply.status or status
             if reply.operation is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from jsonschema import Draft202012Validator
 
 from trove.api.routes import PREFIXES, PUBLIC, ROUTES
@@ -73,6 +74,15 @@ def test_a_policy_may_look_at_the_user(make_app: MakeApp, tmp_path: Path) -> Non
     app = make_app(policy_file=str(path))
     assert get(app, "/v1.0/p-1/flavors", X_User_Id="ann")[0] == 200
     assert get(app, "/v1.0/p-1/flavors", X_User_Id="bob")[0] == 403
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_an_answer_takes_one_connection(make_app: MakeApp, installation: Installation, method: str) -> None:
+    shop = installation.instance("shop")
+    taken: list[int] = []
+    sa.event.listen(installation.store.database.reader, "checkout", lambda *_: taken.append(1))
+    status, _, body = in_process(make_app())(method, f"/v1.0/p-1/instances/{shop.id}", {}, None)
+    assert (status, bool(body), taken) == (200, method == "GET", [1])
 
 
 def test_a_bug_is_a_500_with_a_ticket_and_nothing_else(
