@@ -68,12 +68,15 @@ def restart_cluster(world: World) -> Plan:
 
 
 def grow_cluster(world: World) -> Plan:
-    """Add `world.new_members`."""
+    """Add `world.new_members`; a few members that are not well are left alone, to be removed by a shrink afterwards."""
     cluster = world.the_cluster
     blockers = [] if world.new_members else [Blocker(400, f"no instance was named to be added to {cluster.name}")]
-    blockers += prechecks.not_busy(world) + prechecks.healthy(cluster.members, world.stale)
-    plan = [] if blockers else _topology(world).grow(cluster, world.new_members)
-    return _cluster_plan("cluster_grow", cluster, plan, blockers)
+    blockers += prechecks.not_busy(world) + prechecks.mostly_healthy(cluster.members, world.stale)
+    sick = prechecks.healthy(cluster.members, world.stale)
+    well = [member for member in cluster.members if member.id not in {blocker.member_id for blocker in sick}]
+    plan = [] if blockers else _topology(world).grow(cluster, well, world.new_members)
+    warnings = [f"{blocker.reason}; it is left as it is, and may be removed by a shrink" for blocker in sick]
+    return _cluster_plan("cluster_grow", cluster, plan, blockers, warnings=warnings)
 
 
 def shrink_cluster(world: World, leaving_ids: Sequence[str]) -> Plan:
@@ -146,7 +149,12 @@ def _instance_plan(
 
 
 def _cluster_plan(
-    kind: str, cluster: Cluster, plan: list[Step], blockers: Sequence[Blocker] = (), on_failure: str = "rollback"
+    kind: str,
+    cluster: Cluster,
+    plan: list[Step],
+    blockers: Sequence[Blocker] = (),
+    on_failure: str = "rollback",
+    warnings: Sequence[str] = (),
 ) -> Plan:
     return Plan(
         kind=kind,
@@ -156,5 +164,6 @@ def _cluster_plan(
         generation=cluster.generation,
         steps=tuple(plan),
         blockers=tuple(blockers),
+        warnings=tuple(warnings),
         on_failure=on_failure,
     )

@@ -27,10 +27,14 @@ FAILOVER_AGAIN = 2.0
 
 
 def await_cluster(manager: Manager, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Wait until each of `nodes` sees all of them connected and well, with the same roles and slots."""
+    """Wait until each of `nodes` sees all of them connected and well, with the same roles and slots.
+
+    Nodes `without` are out of service and do not matter.
+    """
     places = [_place(node) for node in params["nodes"]]
+    lost = [_place(node) for node in params.get("without", ())]
     with _peers(manager) as peers:
-        peers.await_agreement(places, _deadline(params), progress)
+        peers.await_agreement(places, _deadline(params), progress, without=lost)
     return {"nodes": len(places)}
 
 
@@ -106,8 +110,9 @@ def cluster_add(manager: Manager, params: dict[str, Any], progress: Progress) ->
     new, here = _place(params["node"]), _here(manager)
     deadline = _deadline(params)
     with _peers(manager) as peers:
-        places = [node.where for node in peers.nodes(here) if not node.ill and node.where != new]
-        strangers = [node for node in peers.nodes(new) if not node.myself and node.where not in places]
+        view = [node for node in peers.nodes(here) if node.where != new]
+        places, lost = [node.where for node in view if not node.ill], [node.where for node in view if node.ill]
+        strangers = [n for n in peers.nodes(new) if not n.myself and n.where not in (*places, *lost)]
         if strangers:
             raise GuestError(f"{_name(new)} already belongs to a cluster with {_name(strangers[0].where)}")
         progress(f"introducing {_name(new)} to the cluster")
@@ -116,7 +121,7 @@ def cluster_add(manager: Manager, params: dict[str, Any], progress: Progress) ->
             master = params.get("master_id") or myself(peers.nodes(_place(params["master"]))).id
             progress(f"making {_name(new)} a replica")
             _replicate(peers, new, str(master), deadline)
-        peers.await_agreement([*places, new], deadline, progress)
+        peers.await_agreement([*places, new], deadline, progress, without=lost)
         return {"node_id": myself(peers.nodes(new)).id}
 
 

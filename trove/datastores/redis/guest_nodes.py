@@ -69,16 +69,21 @@ def myself(nodes: Iterable[Node]) -> Node:
 
 
 def disagreement(
-    views: Mapping[tuple[str, int], list[Node]], states: Mapping[tuple[str, int], str], roles: bool = True
+    views: Mapping[tuple[str, int], list[Node]],
+    states: Mapping[tuple[str, int], str],
+    roles: bool = True,
+    without: Iterable[tuple[str, int]] = (),
 ) -> str:
     """Return why these nodes are not one healthy cluster, empty when they are.
 
     `views` has each node's own view by its address, `states` its cluster_state. All must see exactly each other,
-    connected and well, with the same owners of all slots and (`roles`) everybody as replica of the same primary.
+    connected and well, with the same owners of all slots and (`roles`) everybody as replica of the same primary. Nodes
+    at the places `without` are out of service and do not matter.
     """
-    expected = set(views)
+    expected, lost = set(views), set(without)
     common: Any = None
-    for where, view in sorted(views.items()):
+    for where, whole in sorted(views.items()):
+        view = [node for node in whole if node.where not in lost]
         name = "{}:{}".format(*where)
         seen = {node.where for node in view if not (node.myself or "handshake" in node.ill)} | {where}
         if missing := expected - seen:

@@ -91,7 +91,7 @@ class Peers:
         """Return how one node sees the cluster."""
         return parse(self.call(place, "CLUSTER", "NODES"))
 
-    def disagreement(self, places: Iterable[Any], roles: bool = True) -> str:
+    def disagreement(self, places: Iterable[Any], roles: bool = True, without: Iterable[Any] = ()) -> str:
         """Ask all nodes; return why they are not one healthy cluster, empty when they are."""
         views, states = {}, {}
         for place in places:
@@ -100,15 +100,21 @@ class Peers:
             except GuestError as error:
                 return str(error)
             views[place], states[place] = parse(nodes), fields(info).get("cluster_state", "")
-        return disagreement(views, states, roles)
+        return disagreement(views, states, roles, without)
 
     def await_agreement(
-        self, places: list[Any], deadline: float, progress: Progress, roles: bool = True, poll: float = POLL
+        self,
+        places: list[Any],
+        deadline: float,
+        progress: Progress,
+        roles: bool = True,
+        poll: float = POLL,
+        without: Iterable[Any] = (),
     ) -> None:
         """Wait until all nodes are one healthy cluster; GuestError with the last reason at the deadline."""
         told = 0.0
         while True:
-            reason = self.disagreement(places, roles)
+            reason = self.disagreement(places, roles, without)
             if not reason:
                 return
             now = time.monotonic()

@@ -16,7 +16,8 @@ class Topology(Protocol):
     def build(self, cluster: Cluster, secret: str | None) -> list[Step]:
         """Create all members and join them; `secret` names stored users and passwords."""
 
-    def grow(self, cluster: Cluster, new: Sequence[Instance]) -> list[Step]: ...
+    def grow(self, cluster: Cluster, well: Sequence[Instance], new: Sequence[Instance]) -> list[Step]:
+        """Add members with the help of those that are well; others are left as they are."""
 
     def shrink(self, cluster: Cluster, leaving: Sequence[Instance]) -> list[Step]: ...
 

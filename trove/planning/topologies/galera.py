@@ -41,10 +41,10 @@ class Galera:
         plan.append(steps.record_cluster("Open the cluster", Phase.BUILD, active=first.id, forget_accounts=True))
         return plan
 
-    def grow(self, cluster: Cluster, new: Sequence[Instance]) -> list[Step]:
+    def grow(self, cluster: Cluster, well: Sequence[Instance], new: Sequence[Instance]) -> list[Step]:
         after = replace(cluster, members=(*cluster.members, *new))
-        plan = [steps.stage(cluster.version), steps.precheck(cluster.members)]
-        idle = [member.id for member in cluster.members if member.id != _active(cluster).id]
+        plan = [steps.stage(cluster.version), steps.precheck(well)]
+        idle = [member.id for member in well if member.id != _active(cluster).id]
         for member in new:
             forget = (steps.server_delete(member, Phase.ROLLBACK), steps.record_deleted(member, Phase.ROLLBACK))
             plan += [
@@ -53,7 +53,7 @@ class Galera:
                 steps.gate(member, cluster.version, Phase.BUILD, deadline=steps.FULL_COPY_DEADLINE),
                 _built(member, cluster),
             ]
-        plan += [_tell_peers(after, member, undo=cluster) for member in cluster.members]
+        plan += [_tell_peers(after, member, undo=cluster) for member in well]
         active = _active(cluster)
         back = (steps.endpoint_ensure(cluster.members, active, Phase.ROLLBACK),)
         plan.append(steps.endpoint_ensure(after.members, active, Phase.BUILD, undo=back))

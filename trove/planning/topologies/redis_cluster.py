@@ -68,13 +68,13 @@ class RedisCluster:
         plan.append(steps.record_cluster("Open the cluster", Phase.BUILD))
         return plan
 
-    def grow(self, cluster: Cluster, new: Sequence[Instance]) -> list[Step]:
+    def grow(self, cluster: Cluster, well: Sequence[Instance], new: Sequence[Instance]) -> list[Step]:
         """The first half of the new members become primaries, each of the others a replica of one of them.
 
-        One single new member becomes a further replica of the shard with the fewest.
+        One single new member becomes a further replica of the shard with the fewest that are well.
         """
-        contact = cluster.members[0]
-        plan = [steps.stage(cluster.version), steps.precheck(cluster.members)]
+        contact = well[0]
+        plan = [steps.stage(cluster.version), steps.precheck(well)]
         for member in new:
             forget = (steps.server_delete(member, Phase.ROLLBACK), steps.record_deleted(member, Phase.ROLLBACK))
             plan.append(steps.server_ensure(member, cluster.version, Phase.BUILD, undo=forget))
@@ -87,10 +87,10 @@ class RedisCluster:
             if primaries:
                 of = primaries[index % len(primaries)]
             else:
-                of = min(shards(cluster), key=lambda shard: len(shard.replicas)).primary
+                of = min(shards(replace(cluster, members=tuple(well))), key=lambda shard: len(shard.replicas)).primary
             plan.append(_add(contact, member, "replica", of))
-        everybody = (*cluster.members, *new)
-        plan.append(_all_agree(contact, everybody, Phase.BUILD))
+        sick = [member for member in cluster.members if member not in well]
+        plan.append(_all_agree(contact, (*well, *new), Phase.BUILD, without=sick))
         if primaries:
             back = tuple(_drain_slots(contact, member, Phase.ROLLBACK) for member in primaries)
             plan.append(
@@ -268,14 +268,16 @@ def _built(member: Instance, cluster: Cluster, *, undo: bool = False) -> Step:
     )
 
 
-def _all_agree(contact: Instance, members: Sequence[Instance], phase: Phase) -> Step:
+def _all_agree(
+    contact: Instance, members: Sequence[Instance], phase: Phase, *, without: Sequence[Instance] = ()
+) -> Step:
     """Votes do not arrive over links that are not up yet, so nothing goes on before all nodes see all nodes."""
     return steps.guest(
         contact,
         "await_cluster",
         f"Wait until all {len(members)} nodes see each other",
         phase,
-        {"nodes": _nodes(members), "timeout": 60},
+        {"nodes": _nodes(members), "without": _nodes(without), "timeout": 60},
         deadline=120.0,
     )
 

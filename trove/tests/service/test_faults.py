@@ -287,3 +287,36 @@ def test_port_taken_is_told_and_leaves_nothing(own_service: Standalone) -> None:
     [failed] = own_service.get("/instances?name=second")["instances"]
     own_service.done(own_service.submit("DELETE", f"/instances/{failed['id']}"))
     create_instance(own_service, "second", "redis", "7.0").delete()
+
+
+@pytest.mark.parametrize(("datastore", "version", "members"), [("mariadb", "11.8", 3), ("redis", "8.0", 6)])
+def test_lost_member_is_replaced(own_service: Standalone, datastore: str, version: str, members: int) -> None:
+    """Its server is gone with its data; a new member takes its place, and it is removed, while clients write."""
+    database = create_cluster(own_service, "lossy", datastore, version, members)
+    with database.workload() as writers:
+        more_writes(writers)
+        database.record()
+        # Where the traffic is not, and no writes are: what the loss of an asynchronous primary costs is the engine's.
+        lost = next(m for m in reversed(database.members) if m["role"] != "primary")["id"]
+        home = own_service.state_dir / "instances" / lost
+        home.rename(home.with_name(f".lost-{lost}"))
+        kill_all(sorted(processes_of(lost))[:1])
+
+        def said_sick() -> bool:
+            database.record()
+            return any(m["id"] == lost and m["health"]["status"] != "HEALTHY" for m in database.members)
+
+        until(said_sick, "the loss being noticed")
+        size = {"flavorRef": "2" if datastore == "mariadb" else "1", "volume": {"size": 1}}
+        assert own_service.request("POST", f"/clusters/{database.id}", {"restart": {}}).status_code == 422
+        database.action({"grow": [{"name": "in-its-place", **size}]})
+        database.action({"shrink": [{"id": lost}]})
+        until(lambda: idle(database), "a healthy cluster")
+        assert len(database.members) == members
+        more_writes(writers)
+        writers.stop()
+        found = writers.verify(database.nodes if datastore == "mariadb" else ())
+    assert found.ok, found.at
+    assert writers.report().errors_with_retry == 0
+    database.action({"restart": {}})
+    write_and_read(database)

@@ -86,7 +86,8 @@ def whole(**changed: str) -> str:
         texts[1] = texts[1].replace(changed["replace"], changed["by"])
     views = {("127.0.0.1", 6379): guest_nodes.parse(texts[1]), ("127.0.0.2", 6379): guest_nodes.parse(texts[2])}
     states = {place: changed.get("state", "ok") for place in views}
-    return guest_nodes.disagreement(views, states, roles="anyhow" not in changed)
+    lost = [("127.0.0.9", 6379)] if "without" in changed else []
+    return guest_nodes.disagreement(views, states, roles="anyhow" not in changed, without=lost)
 
 
 def test_agreement_and_every_reason_against_it():
@@ -95,6 +96,8 @@ def test_agreement_and_every_reason_against_it():
     assert "still knows 127.0.0.9:6379" in whole(
         replace="slave id1", by="slave id1 0 0 2 connected\nid9 127.0.0.9:6379@1 slave id1"
     )
+    lost = "slave id1 0 0 2 connected\nid9 127.0.0.9:6379@1 slave,fail id1"
+    assert whole(replace="slave id1", by=lost, without="") == ""
     assert "as fail?" in whole(replace="slave", by="slave,fail?")
     assert "does not know" in whole(replace="slave", by="handshake")
     assert "no link" in whole(replace="2 connected", by="2 disconnected")

@@ -221,15 +221,18 @@ def test_restart_of_an_instance_needs_it_idle() -> None:
     assert [(b.code, b.reason) for b in plan.blockers] == [(422, "db is not idle: could not be built")]
 
 
-def test_grow_needs_somebody_to_add_and_all_well() -> None:
+def test_grow_needs_somebody_to_add_and_a_majority_that_is_well() -> None:
     def of(cluster: Cluster, count: int, **more: Any) -> Blockers:
         new = worlds.newcomers(cluster, count)
         return blockers(lifecycle.grow_cluster(worlds.world_of(cluster, new=new, **more)))
 
-    assert of(worlds.galera(), 0, stale=frozenset({"m1"})) == [
+    assert of(worlds.galera(), 0, stale=frozenset({"m1", "m2"})) == [
         (400, "no instance was named to be added to shop"),
         (422, "m1: its engine has not been heard of since 2030-01-01T00:00:00.000000"),
+        (422, "m2: its engine has not been heard of since 2030-01-01T00:00:00.000000"),
     ]
+    assert of(worlds.galera(members=4), 1, stale=frozenset({"m1", "m2"}))[0][0] == 422
+    assert of(worlds.galera(), 1, stale=frozenset({"m1"})) == []
 
 
 @pytest.mark.parametrize(

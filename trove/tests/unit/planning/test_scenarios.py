@@ -39,6 +39,20 @@ def galera_shrink_sick() -> Plan:
     return lifecycle.shrink_cluster(worlds.world_of(worlds.with_member(cluster, "m2", health=sick)), ["m2"])
 
 
+SICK = worlds.health("7.0", "primary", EngineStatus.ERROR, reason="its server is gone")
+
+
+def galera_grow_without_one() -> Plan:
+    return grow(worlds.with_member(worlds.galera(), "m2", health=SICK), 1)
+
+
+def redis_grow_without_a_primary() -> Plan:
+    """Its replica has taken over and is the one that needs a new replica."""
+    promoted = worlds.health("7.0", "primary", detail={"node_id": "n-r1a", "master_id": None})
+    cluster = worlds.with_member(worlds.redis(), "p1", health=SICK)
+    return grow(worlds.with_member(cluster, "r1a", health=promoted), 1)
+
+
 def grow(cluster: Cluster, count: int) -> Plan:
     return lifecycle.grow_cluster(worlds.world_of(cluster, new=worlds.newcomers(cluster, count)))
 
@@ -69,6 +83,7 @@ PLANS: dict[str, Callable[[], Plan]] = {
     "single-upgrade-10.5-11.8-no-way-back": lambda: instance_to("mariadb 11.8", room=False, accept_no_rollback=True),
     "galera-create": lambda: build(worlds.galera()),
     "galera-grow": lambda: grow(worlds.galera(), 2),
+    "galera-grow-without-one": galera_grow_without_one,
     "galera-shrink": lambda: shrink(worlds.galera(members=4), "m3"),
     "galera-shrink-active": lambda: shrink(worlds.galera(members=5), "m1", "m4"),
     "galera-shrink-sick-active": galera_shrink_sick,
@@ -77,6 +92,7 @@ PLANS: dict[str, Callable[[], Plan]] = {
     "redis-create": lambda: build(worlds.redis()),
     "redis-grow-pair": lambda: grow(worlds.redis(), 2),
     "redis-grow-replica": lambda: grow(worlds.redis(), 1),
+    "redis-grow-without-a-primary": redis_grow_without_a_primary,
     "redis-shrink-shard": lambda: shrink(worlds.redis(shards=4), "p4", "r4a"),
     "redis-restart": lambda: lifecycle.restart_cluster(worlds.world_of(worlds.redis())),
     "redis-delete": lambda: lifecycle.delete_cluster(worlds.world_of(worlds.redis())),
