@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -21,7 +21,7 @@ from trove.domain.errors import NotFound, TroveError, Unavailable
 from trove.domain.health import Health
 from trove.domain.instances import Cluster, Instance
 from trove.domain.ports import EndpointSpec, GuestAddress, Order, ServerState
-from trove.domain.states import ClusterTask, InstanceTask
+from trove.domain.states import ClusterTask, InstanceTask, OperationStatus
 from trove.operations.context import Tools, server_spec
 from trove.operations.steps.endpoint import endpoint_spec
 
@@ -32,6 +32,8 @@ ALL_DOWN_ROUNDS = 2
 """Looks in a row at which the same member must be the one to start a stopped cluster anew."""
 HANDS_OFF = (ClusterTask.BUILDING, ClusterTask.DELETING)
 """Clusters that are not there yet, or hardly any more."""
+WORKED_ON = (InstanceTask.UPGRADING, InstanceTask.RESTARTING)
+"""What an operation may have begun when it is held for a person, who may take days."""
 
 
 class Reconciler:
@@ -78,14 +80,21 @@ class Reconciler:
     def _duties(
         self, instances: Mapping[str, Instance], clusters: Mapping[str, Cluster]
     ) -> Iterator[tuple[str, Callable[[], None]]]:
+        held = self._held(instances.values())
         for instance in instances.values():
-            if _rests(instance, clusters.get(instance.cluster_id or "")):
+            if _rests(instance, clusters.get(instance.cluster_id or ""), _resource(instance) in held):
                 yield instance.name, partial(self._mend_server, instance.id)
         for cluster in clusters.values():
             if cluster.task not in HANDS_OFF and cluster.endpoint_address and cluster.active_member_id:
                 yield f"the address of {cluster.name}", partial(self._mend_endpoint, cluster)
                 yield f"cluster {cluster.name}", partial(self._mend_quorum, cluster)
         yield "what belongs to nobody", partial(self._remove_orphans, set(instances), set(clusters))
+
+    def _held(self, instances: Iterable[Instance]) -> set[str]:
+        """Return the resources whose operation waits for a person."""
+        worked_on = sorted({_resource(instance) for instance in instances if instance.task in WORKED_ON})
+        latest = self._tools.store.latest_operations(worked_on)
+        return {resource_id for resource_id, operation in latest.items() if operation.status is OperationStatus.HELD}
 
     def _order(self, what: str) -> Order:
         # The fence is part of the id: an agent does what it is told under one id only once, ever.
@@ -100,7 +109,7 @@ class Reconciler:
             cluster = store.cluster(instance.cluster_id) if instance.cluster_id else None
         except NotFound:
             return None
-        return instance if _rests(instance, cluster) else None
+        return instance if _rests(instance, cluster, bool(self._held([instance]))) else None
 
     def _mend_server(self, instance_id: str) -> None:
         """Start a server that has stopped; one whose data is gone stays away, for an empty one would look alive."""
@@ -184,9 +193,18 @@ class Reconciler:
         return False
 
 
-def _rests(instance: Instance, cluster: Cluster | None) -> bool:
-    """Whether the instance should serve and no operation works on it, though one may work on its cluster."""
-    return instance.task is InstanceTask.NONE and (cluster is None or cluster.task not in HANDS_OFF)
+def _rests(instance: Instance, cluster: Cluster | None, held: bool) -> bool:
+    """Whether the instance should serve and no operation works on it now, though one may work on its cluster.
+
+    While one is held its server runs as well; whether its engine does is its agent's to know, who was told last.
+    """
+    resting = instance.task is InstanceTask.NONE or (held and instance.task in WORKED_ON)
+    return resting and (cluster is None or cluster.task not in HANDS_OFF)
+
+
+def _resource(instance: Instance) -> str:
+    """What an operation that works on the instance is an operation of."""
+    return instance.cluster_id or instance.id
 
 
 def _endpoint_now(cluster: Cluster, active_id: str) -> EndpointSpec:

@@ -218,6 +218,9 @@ def test_killed_during_its_upgrade(service: Standalone, victim: str) -> None:
 def test_databases_outlive_the_server_and_the_host(own_service: Standalone) -> None:
     single = create_instance(own_service, "alone", "redis", "7.0")
     cluster = create_cluster(own_service, "together", "mariadb", "10.11", 3)
+    half = create_instance(own_service, "half-way", "redis", "7.0")
+    held = own_service.wait(half.upgrade("8.0", hold=["finalize"]))
+    assert held["status"] == "HELD", held["status_text"]
     own_service.stop()
     address, port = own_address(single), 6379
     assert serves(address, port), "the engine does not serve without its controller"
@@ -228,6 +231,10 @@ def test_databases_outlive_the_server_and_the_host(own_service: Standalone) -> N
     write_and_read(single)
     write_and_read(cluster)
     write_and_read(cluster)
+    # One that waits for a person serves meanwhile, on the release it has reached.
+    until(lambda: half.releases() == {"redis 8.0"}, "the held instance after the host restart")
+    write_and_read(half)
+    assert ask(own_service, held["id"], "resume")["status"] == "SUCCEEDED"
 
 
 def serves(address: str, port: int) -> bool:

@@ -14,8 +14,9 @@ from trove.domain.errors import NotFound, StaleGeneration, Unavailable
 from trove.domain.health import Health
 from trove.domain.instances import Cluster, Instance
 from trove.domain.ports import EndpointSpec, GuestAddress, GuestOperation, Order, Server, ServerSpec, ServerState
-from trove.domain.states import ClusterTask, EngineStatus, InstanceTask
-from trove.operations.context import Tools
+from trove.domain.requests import UpgradeOptions
+from trove.domain.states import ClusterTask, EngineStatus, InstanceTask, OperationStatus
+from trove.operations.context import Held, Tools
 from trove.operations.monitor import Monitor
 from trove.operations.reconcile import ALL_DOWN_ROUNDS, Reconciler
 from trove.tests.unit.operations.conftest import Bench
@@ -236,6 +237,21 @@ def test_host_restart_in_the_middle_of_an_operation(desk: Desk, world: World, to
     assert {backend.name: backend.state for backend in endpoint.backends} == {
         one.id: "ready", two.id: "ready", three.id: "maint",
     }  # fmt: skip
+
+
+def test_what_waits_for_a_person_serves_meanwhile(desk: Desk, world: World, tools: Tools) -> None:
+    instance = desk.instance()
+    desk.store.update_instance(instance.id, image_id="mariadb-11.8-x")
+    desk.bench.script.answers["hold"] = [Held("look")]
+    held = desk.run(desk.service.upgrade_instance(instance, "11.8", UpgradeOptions(hold=frozenset({"finalize"}))))
+    assert held.status is OperationStatus.HELD
+    stop(world, instance)
+    Reconciler(tools).look()
+    assert started(world) == [instance.id]
+    desk.service.resume(held)
+    stop(world, instance)
+    Reconciler(tools).look()
+    assert started(world) == [instance.id], "from now on it is the operation's business"
 
 
 @pytest.mark.parametrize("task", [ClusterTask.DELETING])
