@@ -16,7 +16,7 @@ from keystoneauth1.noauth import NoAuth
 import troveclient
 import troveclient.apiclient.exceptions
 from troveclient import base, client, common, exceptions, extension, service_catalog, utils
-from troveclient.tests.osc.service import BACKUP, GROUP, MODULE, OPERATION, ORDERS, REPORTS, SHOP, V118
+from troveclient.tests.osc.service.ids import BACKUP, GROUP, MODULE, OPERATION, ORDERS, REPORTS, SHOP, V118
 from troveclient.tests.osc.wire import Wire, serve
 from troveclient.v1 import guest_logs, instances, management
 from troveclient.v1 import shell as v1_shell

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from troveclient.tests.osc import transcripts
-from troveclient.tests.osc.service import ORDERS
+from troveclient.tests.osc.service.ids import ORDERS
 from troveclient.tests.osc.wire import Wire, serve
 
 BIN = Path(sys.executable).parent

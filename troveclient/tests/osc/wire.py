@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib import parse
 
-from troveclient.tests.osc.service import Service
+from troveclient.tests.osc.service.application import Service
 
 
 class Wire:
