@@ -96,6 +96,11 @@ def run(
     return Finished(out, err)
 
 
+def flush(path: Path, *, what: str, keep_fds: Sequence[int] = ()) -> None:
+    """Wait until everything below `path` survives a power failure; CommandFailed as `run`."""
+    run([tool("sync"), "-f", str(path)], what=what, timeout=300, keep_fds=keep_fds)
+
+
 def last_words(text: str, lines: int = 3) -> str:
     """Return the last lines that say something, in one line."""
     said = [line.strip() for line in text.splitlines() if line.strip()]

@@ -198,7 +198,7 @@ class Builder:
         }
         host.write_atomic(work / store.META, json.dumps(meta, indent=1) + "\n")
         # A power failure must not leave a complete-looking image with empty files.
-        host.run([host.tool("sync"), "-f", str(root)], what="writing the image to disk", timeout=300, keep_fds=[lock])
+        host.flush(root, what="writing the image to disk", keep_fds=[lock])
         work.rename(self.images_dir / image_id)
         progress(f"Image {image_id} is ready")
         image = self.get(image_id)

@@ -52,6 +52,8 @@ class Bundles:
             host.run(command, what="compiling the guest agent", timeout=COMPILE_TIMEOUT)
             _open_up(work)
             (work / IN_USE).touch(mode=0o644)
+            # A power failure must not leave empty files under a name that promises whole ones.
+            host.flush(work, what="writing the guest agent to disk")
             work.rename(target)
             self._prune(image, target)
         return target
