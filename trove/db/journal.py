@@ -280,6 +280,7 @@ class JournalStore(LeaseStore):
                 .values(lease_owner=None, lease_until=None, error=None)
             )
         _move(conn, operation_id, status, f"{action} asked for", None)
+        accepting.write_event(conn, operation_id, "info", f"{action} asked for", rows.utcnow())
         return _read(conn, operation_id)
 
 
