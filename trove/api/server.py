@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from cheroot import wsgi
+from cheroot.server import HTTPConnection
 
 from trove.domain.errors import DriverError
 
@@ -22,6 +24,30 @@ BODY_BYTES = 16 * 1024 * 1024
 """What the server itself refuses; the application refuses much less, in JSON."""
 KEPT_ALIVE = 500
 """Connections kept open between requests."""
+LINGER_MS = 1
+"""Milliseconds a thread with nothing else to do waits for the next request of the client it has answered."""
+
+
+class _Connection(HTTPConnection):
+    """A connection whose client, while nobody else waits, may ask the thread that has just answered it.
+
+    Each request would otherwise go through the thread that watches all connections and back: more than half of the
+    time of a short answer. Clients that ask again do so within a fraction of a millisecond.
+    """
+
+    def communicate(self) -> bool:
+        answer: Callable[[], bool] = super().communicate
+        keep = answer()
+        while keep and not self.server.requests.qsize and self._asked_again():
+            keep = answer()
+        return keep
+
+    def _asked_again(self) -> bool:
+        if self.rfile.has_data():
+            return True
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        return bool(poll.poll(LINGER_MS))
 
 
 class _Cheroot(wsgi.Server):
@@ -31,6 +57,7 @@ class _Cheroot(wsgi.Server):
     waiting. Here a new connection waits with the kept-alive ones until it has something to say.
     """
 
+    ConnectionClass = _Connection
     _connections: Any
 
     def process_conn(self, conn: Any) -> None:

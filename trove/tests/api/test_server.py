@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -103,6 +104,32 @@ def test_silent_clients_keep_nobody_waiting(server: ApiServer, send: Send) -> No
     finally:
         for sock in silent:
             sock.close()
+
+
+def test_a_client_that_asks_without_end_keeps_nobody_waiting(make_app: Callable[..., Any]) -> None:
+    server = ApiServer(make_app(), HOST, 0, threads=1)
+    server.start()
+    asked = threading.Event()
+
+    def ask_until_the_end() -> None:
+        connection = http.client.HTTPConnection(*server.address, timeout=20)
+        with suppress(OSError, http.client.HTTPException):
+            while True:
+                connection.request("GET", "/healthcheck")
+                connection.getresponse().read()
+                asked.set()
+
+    client = threading.Thread(target=ask_until_the_end)
+    client.start()
+    assert asked.wait(20)
+    for _ in range(5):
+        other = http.client.HTTPConnection(*server.address, timeout=5)
+        other.request("GET", "/healthcheck")
+        assert other.getresponse().status == 200
+        other.close()
+    server.stop()
+    client.join(20)
+    assert not client.is_alive()
 
 
 def test_sixteen_clients_at_once(installation: Installation, server: ApiServer) -> None:
