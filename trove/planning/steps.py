@@ -66,6 +66,17 @@ def precheck(members: Sequence[Instance], version: DatastoreVersion | None = Non
     )
 
 
+def all_in_sync(members: Sequence[Instance], phase: Phase) -> Step:
+    """Who has given a full copy needs a moment until it has caught up itself."""
+    return Step(
+        "precheck.health",
+        f"Wait until all {len(members)} members are in sync",
+        phase,
+        params={"members": [member.id for member in members]},
+        deadline=FULL_COPY_DEADLINE,
+    )
+
+
 def peers_ready(
     members: Sequence[Instance],
     leaving: Instance,

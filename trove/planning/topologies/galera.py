@@ -57,6 +57,7 @@ class Galera:
         active = _active(cluster)
         back = (steps.endpoint_ensure(cluster.members, active, Phase.ROLLBACK),)
         plan.append(steps.endpoint_ensure(after.members, active, Phase.BUILD, undo=back))
+        plan.append(steps.all_in_sync([*well, *new], Phase.FINALIZE))
         return plan
 
     def shrink(self, cluster: Cluster, leaving: Sequence[Instance]) -> list[Step]:

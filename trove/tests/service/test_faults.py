@@ -61,6 +61,13 @@ def ask(service: Standalone, operation_id: str, action: str, until: tuple[str, .
     return service.wait(operation_id, until=until)
 
 
+def replication(address: str) -> dict[str, Any]:
+    """What a Redis engine says of its replication."""
+    with redis.Redis(host=address) as engine:
+        said: dict[str, Any] = engine.info("replication")  # type: ignore[assignment]
+        return said
+
+
 def kill_all(pids: list[int]) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):  # the first process of a sandbox takes the others with it
@@ -131,8 +138,9 @@ def test_hold_waits_for_a_person(broken_images: Path) -> None:
         database.delete()
 
 
-def test_upgraded_replica_that_had_to_take_over_leads_forward(service: Standalone) -> None:
+def test_upgraded_replica_that_had_to_take_over_leads_forward(own_service: Standalone) -> None:
     """Its primary stays away for longer than the engines wait: no way back any more, and no dead end either."""
+    service = own_service
     database = create_cluster(service, "forward", "redis", "7.0", 6)
     write_and_read(database)
     operation = service.wait(database.upgrade("8.0", hold=["canary"]))
@@ -146,12 +154,14 @@ def test_upgraded_replica_that_had_to_take_over_leads_forward(service: Standalon
     def role_of(instance_id: str) -> str:
         return str(member("id", instance_id)["role"])
 
-    with redis.Redis(host=address_of(member("id", canary))) as engine:
-        followed: Any = engine.info("replication")
-    old = member("address", followed["master_host"])["id"]
+    address = address_of(member("id", canary))
+    old = member("address", replication(address)["master_host"])["id"]
+    # Without the service nobody brings the primary back before the engines have waited long enough.
+    service.stop()
     kill_all(sorted(processes_of(old))[:1])
-    until(lambda: role_of(canary) == "primary", "the canary taking over")
-    until(lambda: role_of(old) == "replica", "its old primary coming back")
+    until(lambda: replication(address)["role"] == "master", "the canary taking over")
+    service.start()
+    until(lambda: role_of(canary) == "primary" and role_of(old) == "replica", "its old primary coming back")
 
     held = ask(service, operation["id"], "rollback", until=("HELD",))
     assert "no longer replica" in held["status_text"]
