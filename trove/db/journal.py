@@ -236,15 +236,7 @@ class JournalStore(LeaseStore):
         """Append rollback steps behind all others; earlier undo steps that were not done become SKIPPED."""
         check_lease(conn, lease)
         mine = operation_steps.c.operation_id == lease.operation_id
-        conn.execute(
-            sa.update(operation_steps)
-            .where(
-                mine,
-                operation_steps.c.undo == 1,
-                operation_steps.c.status.not_in([StepStatus.DONE.value, StepStatus.UNDONE.value]),
-            )
-            .values(status=StepStatus.SKIPPED.value)
-        )
+        _skip_undo(conn, lease.operation_id)
         last = conn.execute(sa.select(sa.func.max(operation_steps.c.position)).where(mine)).scalar()
         accepting.write_steps(conn, lease.operation_id, 0 if last is None else last + 1, steps, undo=True)
 
@@ -361,14 +353,25 @@ def _turn_around(conn: Connection, operation: Operation) -> None:
             .where(mine, operation_steps.c.position.in_(sorted(again)))
             .values(status=StepStatus.WAITING.value, finished=None, error=None)
         )
-    retired = {StepStatus.DONE: StepStatus.UNDONE, StepStatus.FAILED: StepStatus.SKIPPED}
-    for row in operation.steps:
-        if row.taking_back:
-            conn.execute(
-                sa.update(operation_steps)
-                .where(mine, operation_steps.c.position == row.index)
-                .values(status=retired.get(row.status, StepStatus.SKIPPED).value)
-            )
+    _skip_undo(conn, operation.id)
+    conn.execute(
+        sa.update(operation_steps)
+        .where(mine, operation_steps.c.undo == 1, operation_steps.c.status == StepStatus.DONE.value)
+        .values(status=StepStatus.UNDONE.value)
+    )
+
+
+def _skip_undo(conn: Connection, operation_id: str) -> None:
+    """Make undo steps that were not done SKIPPED."""
+    conn.execute(
+        sa.update(operation_steps)
+        .where(
+            operation_steps.c.operation_id == operation_id,
+            operation_steps.c.undo == 1,
+            operation_steps.c.status.not_in([StepStatus.DONE.value, StepStatus.UNDONE.value]),
+        )
+        .values(status=StepStatus.SKIPPED.value)
+    )
 
 
 def _why_not(operation: Operation, action: str) -> str:

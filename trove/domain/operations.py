@@ -90,17 +90,18 @@ class Operation:
         None where it cannot: it may only stop between two steps, at a question that opens the undo of the next one, for
         only there the world is known. Without a rollback there is nothing to be done again.
         """
-        taken_back = [row for row in self.steps if row.taking_back]
+        undo = [row for row in self.steps if row.taking_back]
+        if not undo:
+            return frozenset()
         again: set[int] = set()
-        undo = taken_back
-        for row in reversed(self._started) if taken_back else ():
+        for row in reversed(self._started):
             mine, undo = undo[: len(row.step.undo)], undo[len(row.step.undo) :]
             if any(back.status is not StepStatus.DONE for back in mine):
                 asked = mine[0].step.name.startswith(QUESTIONS) and mine[0].status is not StepStatus.DONE
                 return frozenset(again) if asked else None
             if row.step.name != HOLD:  # which a person has passed
                 again.add(row.index)
-        return None if taken_back else frozenset()
+        return None
 
     @property
     def can_roll_back(self) -> bool:

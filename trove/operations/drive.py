@@ -47,10 +47,10 @@ class Drive:
 
     def run(self) -> None:
         """Go on until the operation ends, is held, or is no longer ours."""
-        operation = self._read()
-        if operation.status is OperationStatus.PENDING:
-            self._set_status(operation, OperationStatus.RUNNING)
         now: Operation | None = self._read()
+        if now is not None and now.status is OperationStatus.PENDING:
+            self._set_status(now, OperationStatus.RUNNING)
+            now = self._read()
         while now is not None:
             try:
                 now = self._go_on(now)

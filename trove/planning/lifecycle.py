@@ -71,9 +71,11 @@ def grow_cluster(world: World) -> Plan:
     """Add `world.new_members`; a few members that are not well are left alone, to be removed by a shrink afterwards."""
     cluster = world.the_cluster
     blockers = [] if world.new_members else [Blocker(400, f"no instance was named to be added to {cluster.name}")]
-    blockers += prechecks.not_busy(world) + prechecks.mostly_healthy(cluster.members, world.stale)
     sick = prechecks.healthy(cluster.members, world.stale)
     well = [member for member in cluster.members if member.id not in {blocker.member_id for blocker in sick}]
+    blockers += prechecks.not_busy(world)
+    if 2 * len(well) <= len(cluster.members):
+        blockers += sick  # where the others are a majority, new members are the remedy
     plan = [] if blockers else _topology(world).grow(cluster, well, world.new_members)
     warnings = [f"{blocker.reason}; it is left as it is, and may be removed by a shrink" for blocker in sick]
     return _cluster_plan("cluster_grow", cluster, plan, blockers, warnings=warnings)

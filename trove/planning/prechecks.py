@@ -49,12 +49,6 @@ def healthy(members: Iterable[Instance], stale: frozenset[str]) -> list[Blocker]
     return blockers
 
 
-def mostly_healthy(members: Sequence[Instance], stale: frozenset[str]) -> list[Blocker]:
-    """Who is not well speaks against it only where the others are no majority: else new members are the remedy."""
-    sick = healthy(members, stale)
-    return [] if 2 * (len(members) - len(sick)) > len(members) else sick
-
-
 def as_recorded(members: Iterable[Instance], version: DatastoreVersion) -> list[Blocker]:
     """An upgrade starts from one release, and it must be the one the engines say they run."""
     blockers = []

@@ -113,8 +113,11 @@ class Model:
             )
 
     def take_over(self, m: Member) -> None:
-        """What engines do by themselves when a primary stays away and comes back later."""
+        """What engines do when they are told to, and by themselves when a primary stays away and comes back later."""
         old = self.members[m.primary or ""]
+        for other in self.members.values():
+            if other.primary == old.id:
+                other.primary = m.id
         old.primary, m.primary = m.id, None
         m.slots, old.slots = old.slots, False
 
@@ -240,13 +243,8 @@ class Model:
     def _guest_cluster_failover(self, _: Step, m: Member, __: Any) -> None:
         if m.primary is None:
             return
-        old = self.members[m.primary]
         need(self.well(m), f"{m.id} is not in sync")
-        for other in self.members.values():
-            if other.primary == old.id:
-                other.primary = m.id
-        old.primary, m.primary = m.id, None
-        m.slots, old.slots = old.slots, False
+        self.take_over(m)
 
     def _guest_cluster_add(self, _: Step, __: Any, params: dict[str, Any]) -> Iterator[None]:
         new = self._at(params["node"])
