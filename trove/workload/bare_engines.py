@@ -166,7 +166,7 @@ def run_inside(root: Path, data: Path, command: Sequence[str], timeout: float = 
 
 _TIMERS = (
     "evs.keepalive_period=PT0.1S; evs.inactive_check_period=PT0.1S; evs.join_retrans_period=PT0.1S; "
-    "evs.install_timeout=PT1S; evs.suspect_timeout=PT2S; gmcast.peer_timeout=PT1S"
+    "evs.install_timeout=PT7.5S; evs.suspect_timeout=PT2S; gmcast.peer_timeout=PT1S"
 )
 
 

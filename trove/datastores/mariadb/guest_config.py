@@ -14,11 +14,12 @@ GCACHE_MB = 128
 """Writes the members keep for one that is away; one that missed more needs a full copy."""
 
 GROUP_TIMERS = {
-    # Measured: how long all writes stall when a member leaves follows from these (docs/galera.md).
+    # Measured: how long all writes stall when a member leaves follows from these (docs/galera.md). The agreement on the
+    # next group (install) must outlast the suspicion of a dead member: all would lose their quorum otherwise.
     "evs.keepalive_period": "PT0.1S",
     "evs.inactive_check_period": "PT0.1S",
     "evs.join_retrans_period": "PT0.1S",
-    "evs.install_timeout": "PT1S",
+    "evs.install_timeout": "PT7.5S",
     "evs.suspect_timeout": "PT2S",
     "gmcast.peer_timeout": "PT1S",
 }

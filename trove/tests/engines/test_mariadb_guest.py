@@ -311,6 +311,29 @@ def test_cluster_that_was_stopped_as_a_whole_is_started_by_its_last_member(clust
     assert {node.synced().members_seen for node in cluster} == {3}
 
 
+def test_newcomer_joins_in_the_moment_a_member_dies(lab: Lab, cluster: list[Node]) -> None:
+    """Two changes of the group at once, one of which it has not noticed yet: the others must keep their quorum."""
+    active, other, dying = cluster
+    address = f"{NET}.14"
+    newcomer = Node(lab, "m4", address, OLD, [*active.peers, address])
+    newcomer.up()
+    with Workload.start("mariadb", address=active.address, port=3306, user="app", password=PASSWORD,
+                        database="shop_1", writers=2) as writers:  # fmt: skip
+        dying.kill()
+        newcomer.do("prepare", bootstrap=False, donors=[other.name])
+        assert newcomer.synced().members_seen == 3
+        report = writers.stop()
+        print(f"longest gap {report.longest_gap_ms:.0f} ms while one died and one joined")
+        assert writers.verify(members=[(node.address, 3306) for node in (active, other, newcomer)]).ok
+    assert report.errors_with_retry == 0
+    assert report.longest_gap_ms < 10_000
+    newcomer.do("stop")
+    lab.compute.stop(newcomer.name, lab.order(), timeout=10.0)
+    lab.compute.delete(newcomer.name, lab.order())
+    dying.up()
+    assert dying.synced().members_seen == 3
+
+
 def test_old_member_gets_a_full_copy_from_an_old_one_in_a_mixed_cluster(lab: Lab, cluster: list[Node]) -> None:
     active, canary, other = cluster
     table = active.sql("SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = 'mysql'")

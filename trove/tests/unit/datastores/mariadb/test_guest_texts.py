@@ -38,6 +38,13 @@ def test_member_listens_on_its_own_address_only() -> None:
         assert part in text
 
 
+def test_a_group_has_the_time_to_agree_on_who_is_dead() -> None:
+    """A newcomer's suspicion begins when it comes, so both it and the others' must fit into the agreement's time."""
+    seconds = {name: float(value[2:-1]) for name, value in guest_config.GROUP_TIMERS.items()}
+    assert seconds["evs.install_timeout"] > 2 * seconds["evs.suspect_timeout"] + seconds["gmcast.peer_timeout"]
+    assert seconds["evs.suspect_timeout"] > 3 * seconds["evs.keepalive_period"]
+
+
 def test_names_of_members_are_made_fit_for_the_file() -> None:
     names = ["my db, 1", "my_db_1", "a#b", "a\nb", "ü", "my-db.1"]
     made = [guest_config.node_name(name) for name in names]
