@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from trove.datastores.redis import guest_config, guest_slots
-from trove.datastores.redis.guest_nodes import SLOTS, Node, myself
+from trove.datastores.redis.guest_nodes import NO_MEMBER, SLOTS, Node, myself
 from trove.datastores.redis.guest_peers import Peers
 from trove.datastores.redis.guest_resp import ReplyError, fields
 from trove.guest.agent.errors import GuestError
@@ -106,12 +106,16 @@ def cluster_failover(manager: Manager, params: dict[str, Any], progress: Progres
 
 
 def cluster_add(manager: Manager, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Add `node` to this node's cluster as `role` master or replica, then of `master` (address) or `master_id`."""
+    """Add `node` to this node's cluster as `role` master or replica, then of `master` (address) or `master_id`.
+
+    Nodes `without` are out of service and do not matter, even if this node has not noticed it yet.
+    """
     new, here = _place(params["node"]), _here(manager)
     deadline = _deadline(params)
     with _peers(manager) as peers:
         view = [node for node in peers.nodes(here) if node.where != new]
-        places, lost = [node.where for node in view if not node.ill], [node.where for node in view if node.ill]
+        lost = [*(node.where for node in view if node.ill), *(_place(node) for node in params.get("without", ()))]
+        places = [node.where for node in view if node.where not in lost]
         strangers = [n for n in peers.nodes(new) if not n.myself and n.where not in (*places, *lost)]
         if strangers:
             raise GuestError(f"{_name(new)} already belongs to a cluster with {_name(strangers[0].where)}")
@@ -142,14 +146,19 @@ def cluster_drain(manager: Manager, params: dict[str, Any], progress: Progress) 
 def cluster_remove(manager: Manager, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Make every node forget `node` (or `node_id`); nothing happens when it is unknown.
 
+    Only nodes `without`, out of service for good, are not asked: one that is slow now would bring it back later.
+
     The removed one is not reset: until it is deleted it goes on showing late clients the way to the others, which do
     not listen to it any more.
     """
     here = _here(manager)
     deadline = _deadline(params)
     with _peers(manager) as peers:
-        places = [node.where for node in peers.nodes(here) if not node.ill]
-        gone = None
+        lost = [_place(node) for node in params.get("without", ())]
+        view = peers.nodes(here)
+        gone = _wanted(view, params)
+        members = [node for node in view if not NO_MEMBER.intersection(node.ill)]
+        places = [node.where for node in members if node.where not in lost and node is not gone]
         for place in places:
             # One that has been forgotten here may still be known elsewhere, after an interruption.
             gone = gone or _wanted(peers.nodes(place), params)
@@ -160,14 +169,13 @@ def cluster_remove(manager: Manager, params: dict[str, Any], progress: Progress)
         if gone.slot_count:
             raise GuestError(f"{_name(gone.where)} still has {gone.slot_count} slots; drain it first")
         progress(f"making every node forget {_name(gone.where)}")
-        staying = [place for place in places if place != gone.where]
-        for place in staying:
+        for place in places:
             try:
                 peers.call(place, "CLUSTER", "FORGET", gone.id)
             except ReplyError as error:
                 if "Unknown node" not in str(error):
                     raise
-        peers.await_agreement(staying, deadline, progress)
+        peers.await_agreement(places, deadline, progress, without=[place for place in lost if place != gone.where])
     return {"forgotten": True, "node_id": gone.id}
 
 

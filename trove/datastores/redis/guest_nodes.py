@@ -11,6 +11,10 @@ ILL = {"fail", "fail?", "handshake", "noaddr"}
 """Flags of a node that is not (yet, any more) a full member in somebody's eyes."""
 
 
+NO_MEMBER = {"handshake", "noaddr"}
+"""Flags of a node that is on its way in or out, and may not be there at all."""
+
+
 class Node:
     """One line of CLUSTER NODES."""
 

@@ -79,17 +79,17 @@ class RedisCluster:
             forget = (steps.server_delete(member, Phase.ROLLBACK), steps.record_deleted(member, Phase.ROLLBACK))
             plan.append(steps.server_ensure(member, cluster.version, Phase.BUILD, undo=forget))
             plan.append(_prepare(cluster, member, cluster.id))
+        sick = [member for member in cluster.members if member not in well]
         primaries = list(new[: len(new) // 2])
         replicas = list(new[len(new) // 2 :])
         for member in primaries:
-            plan.append(_add(contact, member, "master", None))
+            plan.append(_add(contact, member, "master", None, sick))
         for index, member in enumerate(replicas):
             if primaries:
                 of = primaries[index % len(primaries)]
             else:
                 of = min(shards(replace(cluster, members=tuple(well))), key=lambda shard: len(shard.replicas)).primary
-            plan.append(_add(contact, member, "replica", of))
-        sick = [member for member in cluster.members if member not in well]
+            plan.append(_add(contact, member, "replica", of, sick))
         plan.append(_all_agree(contact, (*well, *new), Phase.BUILD, without=sick))
         if primaries:
             back = tuple(_drain_slots(contact, member, Phase.ROLLBACK) for member in primaries)
@@ -126,17 +126,9 @@ class RedisCluster:
             )
             plan.append(_drain_slots(contact, member, Phase.REMOVE, undo=back))
         # Replicas leave before their primaries, so that no replica is handed to another shard on the way.
+        sick = [member for member in leaving if not member.healthy]
         for member in sorted(leaving, key=lambda member: member.role == "primary"):
-            plan.append(
-                steps.guest(
-                    contact,
-                    "cluster_remove",
-                    f"Make every node forget {member.name}",
-                    Phase.REMOVE,
-                    {"node": _node(member)},
-                    no_return=True,
-                )
-            )
+            plan.append(_forget(contact, member, Phase.REMOVE, sick, no_return=True))
         for member in leaving:
             plan += [steps.server_delete(member, no_return=True), steps.record_deleted(member)]
         plan.append(_all_agree(contact, staying, Phase.FINALIZE))
@@ -282,22 +274,27 @@ def _all_agree(
     )
 
 
-def _add(contact: Instance, member: Instance, role: str, of: Instance | None) -> Step:
+def _add(contact: Instance, member: Instance, role: str, of: Instance | None, sick: Sequence[Instance]) -> Step:
     what = f"replica of {of.name}" if of else "primary"
-    params: dict[str, Any] = {"node": _node(member), "role": role}
+    params: dict[str, Any] = {"node": _node(member), "role": role, "without": _nodes(sick)}
     if of is not None:
         params["master"] = _node(of)
-    undo = (
-        steps.guest(
-            contact,
-            "cluster_remove",
-            f"Make every node forget {member.name}",
-            Phase.ROLLBACK,
-            {"node": _node(member)},
-        ),
-    )
+    undo = (_forget(contact, member, Phase.ROLLBACK, sick),)
     return steps.guest(
         contact, "cluster_add", f"Add {member.name} to the cluster as {what}", Phase.BUILD, params, undo=undo
+    )
+
+
+def _forget(
+    contact: Instance, member: Instance, phase: Phase, sick: Sequence[Instance], *, no_return: bool = False
+) -> Step:
+    return steps.guest(
+        contact,
+        "cluster_remove",
+        f"Make every node forget {member.name}",
+        phase,
+        {"node": _node(member), "without": _nodes(sick)},
+        no_return=no_return,
     )
 
 

@@ -239,6 +239,23 @@ def test_a_cluster_grows_and_shrinks_under_load(lab, recipe):
     client.close()
 
 
+def test_a_node_takes_the_place_of_one_that_is_gone_before_the_others_have_noticed(lab):
+    form(lab, "redis-8.0")
+    lab.make_cluster("redis-8.0", (7,))
+    gone = lab.node(6)
+    staying = (1, 2, 3, 4, 5, 7)
+    with write_to(lab) as workload:
+        primary = primary_of(lab, 6)
+        lab.compute.delete("inst-6", lab.order())
+        lab.run(
+            1, "cluster_add", node=lab.node(7), role="replica", master=lab.node(primary), without=[gone], timeout=20
+        )
+        lab.run(1, "await_cluster", nodes=lab.nodes(staying), without=[gone], timeout=20)
+        assert lab.run(1, "cluster_remove", node=gone, without=[gone], timeout=20)["forgotten"]
+        lab.run(1, "await_cluster", nodes=lab.nodes(staying), timeout=20)
+        nothing_lost(workload)
+
+
 def test_an_upgraded_replica_goes_back_to_the_old_release(lab):
     form(lab, "redis-7.0")
     replica = next(number for number in SIX if roles(lab)[number] == "replica")
