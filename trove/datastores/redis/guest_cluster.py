@@ -227,8 +227,11 @@ def _replicate(peers: Peers, place: Any, master_id: str, deadline: float) -> Non
 
 
 def _await_link(peers: Peers, here: Any, deadline: float) -> None:
-    """A failover may only start on a replica that is following its primary."""
-    while fields(peers.call(here, "INFO", "replication")).get("master_link_status") != "up":
+    """A failover may only start on a replica that follows its primary; one that took over meanwhile needs none."""
+    while True:
+        said = fields(peers.call(here, "INFO", "replication"))
+        if said.get("role") == "master" or said.get("master_link_status") == "up":
+            return
         if time.monotonic() >= deadline:
             raise GuestError("the link to the primary is down, so taking over could lose writes")
         time.sleep(POLL)

@@ -47,7 +47,6 @@ def config(settings: Settings, version: tuple[int, ...], cluster: Mapping[str, A
             ("cluster-node-timeout", NODE_TIMEOUT_MS),
             # Peers would otherwise take the address a connection comes from, on one host 127.0.0.1 for all nodes.
             ("cluster-announce-ip", settings.address),
-            ("cluster-replica-validity-factor", 0),
             # Replicas stay where the plan has put them.
             ("cluster-migration-barrier", 1000),
             ("masteruser", CLUSTER_USER),

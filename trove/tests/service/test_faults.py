@@ -225,6 +225,47 @@ def test_killed_during_its_upgrade(service: Standalone, victim: str) -> None:
     database.delete()
 
 
+@pytest.mark.parametrize(
+    ("datastore", "version", "target", "members"), [("mariadb", "10.11", "11.8", 3), ("redis", "7.0", "8.0", 6)]
+)
+def test_who_serves_dies_while_another_is_away(
+    service: Standalone, datastore: str, version: str, target: str, members: int
+) -> None:
+    """The one that is away has missed writes: it must not lead before it has them, whoever is left."""
+    database = create_cluster(service, "thin", datastore, version, members)
+    database.record()
+    names = {address_of(member): member["id"] for member in database.members}
+    if datastore == "mariadb":
+        first, *others = names.values()
+        # The active one leaves last, and has handed its traffic to the canary then.
+        served_by = {**dict.fromkeys(others, first), first: others[0]}
+    else:
+        follows = {names[address]: replication(address).get("master_host") for address in names}
+        served_by = {replica: names[primary] for replica, primary in follows.items() if primary}
+        served_by |= {primary: replica for replica, primary in served_by.items()}
+    first_process = {instance_id: sorted(processes_of(instance_id))[:1] for instance_id in names.values()}
+    with database.workload() as writers:
+        more_writes(writers)
+        operation_id = database.upgrade(target)
+
+        def member_away() -> str:
+            operation = service.operation(operation_id)
+            assert operation["status"] not in FINAL, "it ended before anything could be killed"
+            rebuilt = [s for s in operation["steps"] if (s["status"], s["name"]) == ("RUNNING", "server.ensure")]
+            return rebuilt[0]["member"]["id"] if rebuilt else ""
+
+        kill_all(first_process[served_by[until(member_away, "a member being rebuilt")]])
+        operation = service.wait(operation_id)
+        assert operation["status"] in ("SUCCEEDED", "ROLLED_BACK"), operation["status_text"]
+        until(lambda: idle(database), "a healthy cluster")
+        writers.stop()
+        found = writers.verify(database.nodes if datastore == "mariadb" else ())
+    assert found.ok, found.at
+    assert writers.report().errors_with_retry == 0
+    assert len(database.releases()) == 1
+    database.delete()
+
+
 def test_databases_outlive_the_server_and_the_host(own_service: Standalone) -> None:
     single = create_instance(own_service, "alone", "redis", "7.0")
     cluster = create_cluster(own_service, "together", "mariadb", "10.11", 3)
