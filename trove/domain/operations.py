@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
 from trove.domain.plans import Plan, Started, Step, may_roll_back
@@ -87,8 +88,8 @@ class Operation:
     def forward_again(self) -> frozenset[int] | None:
         """Indexes of steps that were taken back and are to be done again, should a rollback turn around.
 
-        None where it cannot: it may only stop between two steps, at a question that opens the undo of the next one, for
-        only there the world is known. Without a rollback there is nothing to be done again.
+        None where it cannot: it may only stop between two steps, at one of the questions that open the undo of the next
+        one, for only there the world is known. Without a rollback there is nothing to be done again.
         """
         undo = [row for row in self.steps if row.taking_back]
         if not undo:
@@ -97,7 +98,8 @@ class Operation:
         for row in reversed(self._started):
             mine, undo = undo[: len(row.step.undo)], undo[len(row.step.undo) :]
             if any(back.status is not StepStatus.DONE for back in mine):
-                asked = mine[0].step.name.startswith(QUESTIONS) and mine[0].status is not StepStatus.DONE
+                begun = list(takewhile(lambda back: back.status is StepStatus.DONE, mine))
+                asked = all(back.step.name.startswith(QUESTIONS) for back in mine[: len(begun) + 1])
                 return frozenset(again) if asked else None
             if row.step.name != HOLD:  # which a person has passed
                 again.add(row.index)

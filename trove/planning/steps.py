@@ -116,6 +116,20 @@ def still(members: Sequence[Instance], role: str, phase: Phase, otherwise: str) 
     )
 
 
+def copy_source(
+    member: Instance, sources: Sequence[str], version: DatastoreVersion, phase: Phase, role: str | None = None
+) -> Step:
+    """Whether one of `sources` has what `member` needs: before its own data, which may be the last, is removed."""
+    return Step(
+        "precheck.source",
+        f"Ask whether {member.name} can get a full copy on {version.name}",
+        phase,
+        **of_member(member),
+        params={"members": list(sources), "version": version.name, "role": role},
+        deadline=PEERS_DEADLINE,
+    )
+
+
 def server_ensure(
     member: Instance,
     version: DatastoreVersion,

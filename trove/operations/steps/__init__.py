@@ -12,6 +12,7 @@ STEP_FUNCTIONS: Mapping[str, StepFunction] = {
     "hold": hold,
     "precheck.health": precheck.health,
     "precheck.roles": precheck.roles,
+    "precheck.source": precheck.source,
     "image.stage": image.stage,
     "server.ensure": server.ensure,
     "server.delete": server.delete,

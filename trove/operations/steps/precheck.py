@@ -48,6 +48,24 @@ def roles(context: StepContext) -> Outcome:
     return Done()
 
 
+def source(context: StepContext) -> Outcome:
+    """Pass when one of the members serves on that release, in that role if one is wanted; wait for it otherwise."""
+    version, role = context.params["version"], context.params["role"]
+    wrong = []
+    for member, answer in _ask(context, context.params["members"]):
+        if isinstance(answer, str):
+            wrong.append(f"{member.name}: {answer}")
+        elif not answer.healthy:
+            wrong.append(f"{member.name}: its engine says {answer.status} {answer.reason}")
+        elif not runs(answer.version_number, version):
+            wrong.append(f"{member.name}: its engine says it runs {answer.version}")
+        elif role not in (None, answer.role):
+            wrong.append(f"{member.name}: its engine says it is {answer.role}")
+        else:
+            return Done({member.name: answer.version})
+    return Retry(f"nobody can give {context.step.member_name} a full copy: {'; '.join(wrong)}", after=0.2)
+
+
 def _ask(context: StepContext, instance_ids: Sequence[str]) -> list[tuple[Instance, Health | str]]:
     """Ask the engines of all these at once; in place of an answer the reason why there is none."""
     members = [context.tools.store.instance(instance_id) for instance_id in instance_ids]

@@ -282,6 +282,7 @@ def _upgrade_member(
     phase = Phase.FINALIZE if last_old else Phase.MEMBER
     cluster_params = {"cluster": topology(cluster, member)}
     go_back = (
+        steps.copy_source(member, donors, source, Phase.ROLLBACK),
         steps.server_ensure(member, source, Phase.ROLLBACK, image_id=member.image_id, rebuild=True),
         steps.guest(
             member,

@@ -44,6 +44,11 @@ def shards(cluster: Cluster) -> tuple[Shard, ...]:
     )
 
 
+def _shard_of(cluster: Cluster, member: Instance) -> tuple[Instance, ...]:
+    whole = ((shard.primary, *shard.replicas) for shard in shards(cluster))
+    return next(found for found in whole if member.id in {one.id for one in found})
+
+
 class RedisCluster:
     """See `trove.planning.topologies.Topology`."""
 
@@ -346,6 +351,7 @@ def _upgrade_member(
 
     A demoted primary is not asked whether it is in sync: it need not be able to read what a newer primary sends.
     """
+    peers = [peer.id for peer in _shard_of(cluster, member) if peer.id != member.id]
     # Of all, before the first of them goes: behind a half-done rollback there would be no way on.
     still_replicas = steps.still(
         [*ahead, member],
@@ -355,6 +361,7 @@ def _upgrade_member(
     )
     go_back = (
         still_replicas,
+        steps.copy_source(member, peers, source, Phase.ROLLBACK, role="primary"),
         steps.server_ensure(member, source, Phase.ROLLBACK, image_id=member.image_id, rebuild=True),
         steps.guest(
             member,

@@ -343,6 +343,15 @@ def test_a_rollback_stopped_by_a_question_turns_around(bench: Bench) -> None:
     assert statuses(ended, undo=True) == ["UNDONE", "SKIPPED", "SKIPPED"]
 
 
+def test_a_rollback_may_be_stopped_by_any_of_the_questions_it_begins_with(bench: Bench) -> None:
+    bench.script.answers |= {"three": [Failed("broken")], "precheck.two": [Failed("nobody has a copy")]}
+    operation = bench.accept(
+        step("one", "precheck.one", "precheck.two", "back 1"), step("two", "back 2"), step("three")
+    )
+    bench.drive(operation.id)
+    assert bench.read(operation).forward_again == {1, 2}
+
+
 def test_a_rollback_after_a_turn_takes_back_everything(bench: Bench) -> None:
     bench.script.answers |= {"three": [Failed("broken")], "precheck.one": [Failed("it leads now"), Done()]}
     operation = bench.accept(step("one", "precheck.one", "back 1"), step("two", "back 2"), step("three"))

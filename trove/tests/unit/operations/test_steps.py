@@ -362,6 +362,23 @@ def test_who_leads_cannot_go_back(rig: Rig) -> None:
     assert rig.bad(question) == "shop-member-2 says that it is primary, no longer replica: old cannot read new"
 
 
+def test_nobody_gives_up_its_data_before_there_is_somebody_to_copy_from(rig: Rig) -> None:
+    one, two, three = rig.cluster.members
+    question = steps.copy_source(three, [one.id, two.id], three.version, Phase.ROLLBACK, role="primary")
+    impatient = replace(question, deadline=0.1)
+    rig.drivers.healths = {one.id: Unavailable("no route"), two.id: replace(WELL, role="primary")}
+    assert rig.good(question).steps[0].result == {two.name: WELL.version}
+    for unfit, why in (
+        (replace(WELL, role="replica"), "its engine says it is replica"),
+        (replace(WELL, role="primary", version="11.8.1", version_number="11.8.1"), "its engine says it runs 11.8.1"),
+        (replace(WELL, role="primary", in_sync=False, reason="it is loading"), "its engine says HEALTHY it is loading"),
+    ):
+        rig.drivers.healths[two.id] = unfit
+        error = rig.bad(impatient)
+        assert f"nobody can give {three.name} a full copy: {one.name}: " in error
+        assert f"{two.name}: {why}" in error
+
+
 def test_the_precheck_does_not_wait_for_another_world(rig: Rig) -> None:
     one, two, _ = rig.cluster.members
     rig.drivers.healths = {

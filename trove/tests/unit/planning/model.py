@@ -112,6 +112,13 @@ class Model:
                 not m.running or (m.primary is None) == (params["role"] == "primary"), f"{key} is not {params['role']}"
             )
 
+    def _precheck_source(self, _: Step, m: Member, params: dict[str, Any]) -> None:
+        sources = [self.members[key] for key in params["members"]]
+        fit = [s for s in sources if self.well(s) and self.version_names[s.image or ""] == params["version"]]
+        if params["role"] and self.kind == "redis":
+            fit = [s for s in fit if (s.primary is None) == (params["role"] == "primary")]
+        need(fit, f"nobody can give {m.id} a full copy")
+
     def take_over(self, m: Member) -> None:
         """What engines do when they are told to, and by themselves when a primary stays away and comes back later."""
         old = self.members[m.primary or ""]

@@ -15,7 +15,15 @@ from trove.tests.unit.planning import worlds
 from trove.tests.unit.planning.explore import explore
 from trove.tests.unit.planning.test_invariants import model, on_release, same
 
-QUESTIONS = ("precheck.health", "precheck.roles", "gate.member", "guest.drain", "guest.await_cluster", "hold")
+QUESTIONS = (
+    "precheck.health",
+    "precheck.roles",
+    "precheck.source",
+    "gate.member",
+    "guest.drain",
+    "guest.await_cluster",
+    "hold",
+)
 """Steps that only wait or ask: what they wait for never fails in the model (their places are tested below)."""
 
 CASES = {"galera": (worlds.galera(), "mariadb", "11.8"), "redis": (worlds.redis(), "redis", "8.0")}
@@ -128,3 +136,18 @@ def test_who_goes_back_is_out_only_while_all_others_are_well(case: str) -> None:
     assert {question.member_id for question in questions} == upgraded
     for question in questions:
         assert {*question.params["members"], question.member_id} == {m.id for m in cluster.members}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_data_is_removed_for_a_copy_before_somebody_was_found_who_has_it(case: str) -> None:
+    source = CASES[case][0].version.name
+    reseeded = [step for step in plan_of(case).steps if "guest.reseed" in [undo.name for undo in step.undo]]
+    assert reseeded
+    for step in reseeded:
+        asked = next(n for n, undo in enumerate(step.undo) if undo.name == "precheck.source")
+        touched = next(n for n, undo in enumerate(step.undo) if not undo.name.startswith("precheck."))
+        question = step.undo[asked]
+        assert asked < touched
+        assert question.params["version"] == source
+        assert step.member_id not in question.params["members"]
+        assert question.params["members"]
