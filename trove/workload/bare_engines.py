@@ -258,7 +258,7 @@ def start_redis(engine: Engine, root: Path, cluster: bool = False) -> None:
     if cluster:
         lines += [
             *("cluster-enabled yes", "cluster-config-file /data/nodes.conf", "cluster-node-timeout 2000"),
-            *(f"cluster-announce-ip {address}", "cluster-replica-validity-factor 0", "repl-diskless-sync-delay 0"),
+            *(f"cluster-announce-ip {address}", "repl-diskless-sync-delay 0"),
         ]
     (engine.data / "redis.conf").write_text("\n".join(lines) + "\n")
     engine.start(root, [redis_program(root, "server"), "/data/redis.conf"])

@@ -91,9 +91,14 @@ def was_copied(log: str) -> bool:
 
 
 def complaint(log: str) -> str:
-    """Return the last error lines of the latest run, without times and numbers."""
-    errors = [line.split("[ERROR]", 1)[1].strip() for line in last_run(log).splitlines() if "[ERROR]" in line]
-    return "; ".join(errors[-3:])
+    """Return the first and the last errors of the latest run, without times; nothing of a run that ended in order.
+
+    The first is mostly the reason; the last words, "Aborting", tell nothing.
+    """
+    lines = [] if ended_cleanly(log) else last_run(log).splitlines()
+    errors = [line.split("[ERROR]", 1)[1].strip() for line in lines if "[ERROR]" in line]
+    errors = [error for error in errors if error != "Aborting"]
+    return "; ".join([*errors[:1], *errors[1:][-2:]])
 
 
 def end_of(path: str, size: int = 65536) -> str:

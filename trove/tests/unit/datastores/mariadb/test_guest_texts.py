@@ -107,7 +107,10 @@ def test_words_come_from_the_latest_run() -> None:
     assert not guest_wsrep.ended_cleanly(log)
     assert guest_wsrep.doing(log) == "receiving the missed writes, 23.1 % done"
     assert guest_wsrep.complaint(log) == ""
-    assert guest_wsrep.complaint(log + "0 [ERROR] WSREP: new trouble\n") == "WSREP: new trouble"
+    assert guest_wsrep.complaint(first) == "", "a run that ended in order complains of nothing"
+    errors = "".join(f"0 [ERROR] trouble {number}\n" for number in range(1, 6)) + "0 [ERROR] Aborting\n"
+    assert guest_wsrep.complaint(log + errors) == "trouble 1; trouble 4; trouble 5"
+    assert guest_wsrep.complaint(log + "0 [ERROR] trouble\n") == "trouble"
     assert not guest_wsrep.was_copied(log)
     assert guest_wsrep.was_copied(log + "WSREP_SST: [INFO] rsync SST completed on joiner (20261121)\n")
 
