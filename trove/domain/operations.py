@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import takewhile
 from typing import Any
 
 from trove.domain.plans import Plan, Started, Step, may_roll_back
@@ -97,9 +96,9 @@ class Operation:
         again: set[int] = set()
         for row in reversed(self._started):
             mine, undo = undo[: len(row.step.undo)], undo[len(row.step.undo) :]
-            if any(back.status is not StepStatus.DONE for back in mine):
-                begun = list(takewhile(lambda back: back.status is StepStatus.DONE, mine))
-                asked = all(back.step.name.startswith(QUESTIONS) for back in mine[: len(begun) + 1])
+            left = next((n for n, back in enumerate(mine) if back.status is not StepStatus.DONE), None)
+            if left is not None:
+                asked = all(back.step.name.startswith(QUESTIONS) for back in mine[: left + 1])
                 return frozenset(again) if asked else None
             if row.step.name != HOLD:  # which a person has passed
                 again.add(row.index)

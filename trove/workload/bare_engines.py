@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from trove.datastores.mariadb.guest_config import GROUP_TIMERS
 from trove.workload.target import Node
 
 USER = "bench"
@@ -164,10 +165,7 @@ def run_inside(root: Path, data: Path, command: Sequence[str], timeout: float = 
 
 # -- MariaDB -----------------------------------------------------------------------------------------------------
 
-_TIMERS = (
-    "evs.keepalive_period=PT0.1S; evs.inactive_check_period=PT0.1S; evs.join_retrans_period=PT0.1S; "
-    "evs.install_timeout=PT7.5S; evs.suspect_timeout=PT2S; gmcast.peer_timeout=PT1S"
-)
+_TIMERS = "; ".join(f"{name}={value}" for name, value in GROUP_TIMERS.items())
 
 
 def start_mariadb(engine: Engine, root: Path, members: Sequence[str] = (), bootstrap: bool = False) -> None:

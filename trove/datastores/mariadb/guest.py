@@ -329,10 +329,9 @@ class Manager(base.Manager):
             seen["detail"] = {**guest_wsrep.position(self.datadir), "recovered": self.state.get("recovered")}
         return seen
 
-    def last_words(self) -> str:
+    def said_last(self) -> str:
         # What the engine prints besides are notes from before it has opened its log, unless it did not come so far.
-        said = self.console()
-        return "; ".join(part for part in (self.engine.exit_reason, said) if part) if said else super().last_words()
+        return self.console() or super().said_last()
 
     def console(self) -> str:
         return guest_wsrep.complaint(guest_wsrep.end_of(self.log))

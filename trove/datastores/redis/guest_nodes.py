@@ -7,12 +7,10 @@ from typing import Any
 
 SLOTS = 16384
 
-ILL = {"fail", "fail?", "handshake", "noaddr"}
-"""Flags of a node that is not (yet, any more) a full member in somebody's eyes."""
-
-
 NO_MEMBER = {"handshake", "noaddr"}
 """Flags of a node that is on its way in or out, and may not be there at all."""
+ILL = {"fail", "fail?", *NO_MEMBER}
+"""Flags of a node that is not (yet, any more) a full member in somebody's eyes."""
 
 
 class Node:

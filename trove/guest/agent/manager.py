@@ -312,8 +312,11 @@ class Manager:
 
     def last_words(self) -> str:
         """Return why the engine ended, as far as it can be told."""
-        said = tail(self.settings.kept("engine.out")) or self.console()
-        return "; ".join(part for part in (self.engine.exit_reason, said) if part) or "no reason known"
+        return "; ".join(part for part in (self.engine.exit_reason, self.said_last()) if part) or "no reason known"
+
+    def said_last(self) -> str:
+        """Return the engine's own last words, printed or in its log; empty where there are none."""
+        return tail(self.settings.kept("engine.out")) or self.console()
 
     # -- health -------------------------------------------------------------------------------------------------------
 

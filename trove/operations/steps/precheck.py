@@ -20,12 +20,11 @@ def health(context: StepContext) -> Outcome:
     answers = _ask(context, context.params["members"])
     said = [(member, answer) for member, answer in answers if isinstance(answer, Health)]
     context.tools.store.record_health({member.id: answer.after(member.health) for member, answer in said})
-    wrong = [f"{member.name}: {answer}" for member, answer in answers if isinstance(answer, str)]
     ahead = [h for member, h in said if h.healthy and member.id in context.params.get("ahead", ())]
-    wrong += [
-        f"{member.name}: its engine says {h.status} {h.reason}"
-        for member, h in said
-        if not (h.healthy or any(h.follows(newer) for newer in ahead))
+    wrong = [
+        _unwell(member, answer)
+        for member, answer in answers
+        if isinstance(answer, str) or not (answer.healthy or any(answer.follows(newer) for newer in ahead))
     ]
     if wrong:
         return Retry("; ".join(wrong), after=0.2)
@@ -50,17 +49,14 @@ def roles(context: StepContext) -> Outcome:
 
 def source(context: StepContext) -> Outcome:
     """Pass when one of the members serves on that release, in that role if one is wanted; wait for it otherwise."""
-    version, role = context.params["version"], context.params["role"]
+    members, role = context.params["members"], context.params["role"]
+    roles = dict.fromkeys(members, role) if role else {}
     wrong = []
-    for member, answer in _ask(context, context.params["members"]):
-        if isinstance(answer, str):
-            wrong.append(f"{member.name}: {answer}")
-        elif not answer.healthy:
-            wrong.append(f"{member.name}: its engine says {answer.status} {answer.reason}")
-        elif not runs(answer.version_number, version):
-            wrong.append(f"{member.name}: its engine says it runs {answer.version}")
-        elif role not in (None, answer.role):
-            wrong.append(f"{member.name}: its engine says it is {answer.role}")
+    for member, answer in _ask(context, members):
+        if isinstance(answer, str) or not answer.healthy:
+            wrong.append(_unwell(member, answer))
+        elif other := _otherwise([(member, answer)], context.params["version"], roles):
+            wrong += other
         else:
             return Done({member.name: answer.version})
     return Retry(f"nobody can give {context.step.member_name} a full copy: {'; '.join(wrong)}", after=0.2)
@@ -78,6 +74,11 @@ def _ask(context: StepContext, instance_ids: Sequence[str]) -> list[tuple[Instan
 
     with ThreadPoolExecutor(max_workers=len(members)) as pool:
         return list(zip(members, pool.map(ask, members), strict=True))
+
+
+def _unwell(member: Instance, answer: Health | str) -> str:
+    said = answer if isinstance(answer, str) else f"its engine says {answer.status} {answer.reason}"
+    return f"{member.name}: {said}"
 
 
 def _otherwise(said: Sequence[tuple[Instance, Health]], version: str | None, roles: Mapping[str, str]) -> list[str]:

@@ -27,6 +27,10 @@ class Shard:
     primary: Instance
     replicas: tuple[Instance, ...]
 
+    def without(self, member: Instance) -> list[Instance]:
+        """The others, who may have what the member needs."""
+        return [one for one in (self.primary, *self.replicas) if one.id != member.id]
+
 
 def shards(cluster: Cluster) -> tuple[Shard, ...]:
     """Group the members by what their engines said of their roles and primaries."""
@@ -42,11 +46,6 @@ def shards(cluster: Cluster) -> tuple[Shard, ...]:
         )
         for primary in primaries
     )
-
-
-def _shard_of(cluster: Cluster, member: Instance) -> tuple[Instance, ...]:
-    whole = ((shard.primary, *shard.replicas) for shard in shards(cluster))
-    return next(found for found in whole if member.id in {one.id for one in found})
 
 
 class RedisCluster:
@@ -185,7 +184,7 @@ class RedisCluster:
         ahead: list[Instance] = []
         for shard in groups:
             for replica in shard.replicas:
-                plan += _upgrade_member(cluster, replica, source, target, Phase.MEMBER, ahead, returns=True)
+                plan += _upgrade_member(cluster, shard, replica, source, target, Phase.MEMBER, ahead, returns=True)
                 ahead.append(replica)
                 if replica is canary and "canary" in holds:
                     reason = f"{canary.name} runs {target.name}; resume to go on with the rest"
@@ -195,7 +194,9 @@ class RedisCluster:
             plan.append(steps.hold(reason, Phase.SWITCHOVER))
         for shard in groups:
             plan.append(_failover(cluster, shard.replicas[0], shard.primary, no_return=True))
-            plan += _upgrade_member(cluster, shard.primary, source, target, Phase.SWITCHOVER, ahead, returns=False)
+            plan += _upgrade_member(
+                cluster, shard, shard.primary, source, target, Phase.SWITCHOVER, ahead, returns=False
+            )
             ahead.append(shard.primary)
         plan.append(_all_agree(cluster.members[0], cluster.members, Phase.FINALIZE))
         plan.append(
@@ -339,6 +340,7 @@ def _restart_member(cluster: Cluster, member: Instance, role: str | None = None)
 
 def _upgrade_member(
     cluster: Cluster,
+    shard: Shard,
     member: Instance,
     source: DatastoreVersion,
     target: DatastoreVersion,
@@ -351,7 +353,7 @@ def _upgrade_member(
 
     A demoted primary is not asked whether it is in sync: it need not be able to read what a newer primary sends.
     """
-    peers = [peer.id for peer in _shard_of(cluster, member) if peer.id != member.id]
+    peers = [peer.id for peer in shard.without(member)]
     # Of all, before the first of them goes: behind a half-done rollback there would be no way on.
     still_replicas = steps.still(
         [*ahead, member],

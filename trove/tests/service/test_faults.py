@@ -27,6 +27,7 @@ from trove.tests.service.databases import (
     until,
     write_and_read,
 )
+from trove.workload.controller import Workload
 from trove.workload.standalone import FINAL, ServiceError, Standalone
 
 BROKEN = """#!/bin/sh
@@ -68,16 +69,34 @@ def replication(address: str) -> dict[str, Any]:
         return said
 
 
+def first_process(instance_id: str) -> list[int]:
+    """The process with which a whole sandbox ends."""
+    return sorted(processes_of(instance_id))[:1]
+
+
 def kill_all(pids: list[int]) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):  # the first process of a sandbox takes the others with it
             os.kill(pid, signal.SIGKILL)
 
 
-def step_text(service: Standalone, operation_id: str) -> str:
+def running_step(service: Standalone, operation_id: str) -> dict[str, Any]:
+    """The step that is being done; empty between two."""
     operation = service.operation(operation_id)
-    running = [step for step in operation["steps"] if step["status"] == "RUNNING"]
-    return running[0]["name"] if running else ""
+    assert operation["status"] not in FINAL, "it ended before anything could be killed"
+    return next((step for step in operation["steps"] if step["status"] == "RUNNING"), {})
+
+
+def goes_on_by_itself(database: Database, operation_id: str, writers: Workload) -> None:
+    """The operation ends one way or the other, everybody is well on one release, and nothing acknowledged is lost."""
+    operation = database.service.wait(operation_id)
+    assert operation["status"] in ("SUCCEEDED", "ROLLED_BACK"), operation["status_text"]
+    until(lambda: idle(database), "a healthy cluster")
+    writers.stop()
+    found = writers.verify(database.nodes if database.kind == "mariadb" else ())
+    assert found.ok, found.at
+    assert writers.report().errors_with_retry == 0
+    assert len(database.releases()) == 1
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +177,7 @@ def test_upgraded_replica_that_had_to_take_over_leads_forward(own_service: Stand
     old = member("address", replication(address)["master_host"])["id"]
     # Without the service nobody brings the primary back before the engines have waited long enough.
     service.stop()
-    kill_all(sorted(processes_of(old))[:1])
+    kill_all(first_process(old))
     until(lambda: replication(address)["role"] == "master", "the canary taking over")
     service.start()
     until(lambda: role_of(canary) == "primary" and role_of(old) == "replica", "its old primary coming back")
@@ -184,7 +203,8 @@ def test_server_killed_in_the_middle_of_a_rebuild(
     with database.workload() as writers:
         more_writes(writers)
         operation_id = database.upgrade(target)
-        until(lambda: step_text(own_service, operation_id) in ("server.ensure", "guest.post_upgrade"), "a rebuild")
+        rebuild = ("server.ensure", "guest.post_upgrade")
+        until(lambda: running_step(own_service, operation_id).get("name") in rebuild, "a rebuild")
         own_service.kill()
         own_service.start()
         rested = own_service.operation(operation_id)["updated"]
@@ -205,23 +225,12 @@ def test_killed_during_its_upgrade(service: Standalone, victim: str) -> None:
         operation_id = database.upgrade("8.0")
 
         def member_in_work() -> str:
-            operation = service.operation(operation_id)
-            assert operation["status"] not in FINAL, "it ended before anything could be killed"
-            return next((s["member"]["id"] for s in operation["steps"] if s["status"] == "RUNNING" and s["member"]), "")
-
-        def first_process(instance_id: str) -> list[int]:
-            return sorted(processes_of(instance_id))[:1]
+            member = running_step(service, operation_id).get("member")
+            return member["id"] if member else ""
 
         find = first_process if victim == "/bin/sh" else lambda instance_id: processes_of(instance_id, victim)
         kill_all(until(lambda: find(member_in_work()), f"a {victim} to kill"))
-        operation = service.wait(operation_id)
-        assert operation["status"] in ("SUCCEEDED", "ROLLED_BACK"), operation["status_text"]
-        until(lambda: idle(database), "a healthy cluster")
-        writers.stop()
-        found = writers.verify()
-    assert found.ok, found.at
-    assert writers.report().errors_with_retry == 0
-    assert len(database.releases()) == 1
+        goes_on_by_itself(database, operation_id, writers)
     database.delete()
 
 
@@ -243,28 +252,18 @@ def test_who_serves_dies_while_another_is_away(
         follows = {names[address]: replication(address).get("master_host") for address in names}
         served_by = {replica: names[primary] for replica, primary in follows.items() if primary}
         served_by |= {primary: replica for replica, primary in served_by.items()}
-    first_process = {instance_id: sorted(processes_of(instance_id))[:1] for instance_id in names.values()}
+    sandboxes = {instance_id: first_process(instance_id) for instance_id in names.values()}
     with database.workload() as writers:
         more_writes(writers)
         operation_id = database.upgrade(target)
 
         def member_away() -> str:
-            operation = service.operation(operation_id)
-            assert operation["status"] not in FINAL, "it ended before anything could be killed"
-            running = [step for step in operation["steps"] if step["status"] == "RUNNING"]
+            step = running_step(service, operation_id)
             # Early, so that it surely is not back in sync: an asynchronous primary could take unsent writes along then.
-            leaving = [step for step in running if step["name"] in ("guest.pre_upgrade", "server.ensure")]
-            return leaving[0]["member"]["id"] if leaving else ""
+            return step["member"]["id"] if step.get("name") in ("guest.pre_upgrade", "server.ensure") else ""
 
-        kill_all(first_process[served_by[until(member_away, "a member being taken out")]])
-        operation = service.wait(operation_id)
-        assert operation["status"] in ("SUCCEEDED", "ROLLED_BACK"), operation["status_text"]
-        until(lambda: idle(database), "a healthy cluster")
-        writers.stop()
-        found = writers.verify(database.nodes if datastore == "mariadb" else ())
-    assert found.ok, found.at
-    assert writers.report().errors_with_retry == 0
-    assert len(database.releases()) == 1
+        kill_all(sandboxes[served_by[until(member_away, "a member being taken out")]])
+        goes_on_by_itself(database, operation_id, writers)
     database.delete()
 
 
@@ -360,7 +359,7 @@ def test_lost_member_is_replaced(own_service: Standalone, datastore: str, versio
         lost = next(m for m in reversed(database.members) if m["role"] != "primary")["id"]
         home = own_service.state_dir / "instances" / lost
         home.rename(home.with_name(f".lost-{lost}"))
-        kill_all(sorted(processes_of(lost))[:1])
+        kill_all(first_process(lost))
 
         def said_sick() -> bool:
             database.record()

@@ -33,7 +33,7 @@ from trove.tests.service.databases import (
     until,
     write_and_read,
 )
-from trove.tests.service.test_faults import kill_all, kill_everything_of, processes_of, step_text
+from trove.tests.service.test_faults import first_process, kill_all, kill_everything_of, processes_of, running_step
 from trove.workload.standalone import Standalone
 
 QUICK = ("--monitor-period", "0.5", "--reconcile-period", "1")
@@ -129,7 +129,7 @@ def test_databases_go_on_without_the_server(home: Standalone, notes: Database) -
 
 def test_killed_sandbox_is_started_again(home: Standalone, notes: Database) -> None:
     version = notes.record()["version"]
-    kill_all(sorted(processes_of(notes.id))[:1])
+    kill_all(first_process(notes.id))
     begun = time.monotonic()
     until(lambda: idle_instance(notes), "the database after its sandbox was killed", timeout=20)
     assert notes.record()["version"] == version
@@ -179,7 +179,7 @@ def test_cluster_that_was_shut_down_with_its_host_comes_back(home: Standalone, s
     until(lambda: idle(shop), "a healthy cluster")
     keep_rows(shop)
     home.stop()
-    first = [sorted(processes_of(member["id"]))[0] for member in shop.members]
+    first = [pid for member in shop.members for pid in first_process(member["id"])]
     for pid in first:
         os.kill(pid, signal.SIGTERM)
     until(lambda: not any(alive(pid) for pid in first), "the end of all members", 60)
@@ -330,7 +330,7 @@ def test_power_cut_in_the_middle_of_an_upgrade(home: Standalone, shop: Database)
     until(lambda: idle(shop), "a healthy cluster")
     keep_rows(shop)
     operation_id = shop.upgrade("11.8")
-    until(lambda: step_text(home, operation_id) == "guest.post_upgrade", "a member's rebuild")
+    until(lambda: running_step(home, operation_id).get("name") == "guest.post_upgrade", "a member's rebuild")
     home.kill()
     kill_everything_of(home)
     home.start()
