@@ -103,14 +103,15 @@ def make_parts(conf: cfg.ConfigOpts, installation: Installation | None = None) -
     tools = make_tools(conf, installation, store)
     name = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     executor = Executor(tools, name, workers=conf.workers, lease_seconds=conf.lease_seconds)
+    reconciler = Reconciler(tools, conf.reconcile_period)
     return Parts(
         installation=installation,
         tools=tools,
         store=store,
         service=Service(store, Quotas(store, quota_defaults(conf)), executor.wake),
         executor=executor,
-        monitor=Monitor(tools, conf.monitor_period),
-        reconciler=Reconciler(tools, conf.reconcile_period),
+        monitor=Monitor(tools, conf.monitor_period, fallen_silent=reconciler.wake),
+        reconciler=reconciler,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -24,10 +25,17 @@ UNWATCHED = (InstanceTask.BUILDING, InstanceTask.DELETING, InstanceTask.BUILD_ER
 
 
 class Monitor:
-    """One thread that watches, a few that ask."""
+    """One thread that watches, a few that ask. `fallen_silent` is called when an agent has stopped answering."""
 
-    def __init__(self, tools: Tools, period: float = PERIOD, askers: int = 4) -> None:
-        self._tools, self._period = tools, period
+    def __init__(
+        self,
+        tools: Tools,
+        period: float = PERIOD,
+        askers: int = 4,
+        fallen_silent: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._tools, self._period, self._fallen_silent = tools, period, fallen_silent
+        self._silent: set[str] = set()
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(max_workers=askers, thread_name_prefix="monitor")
         self._thread = threading.Thread(target=self._loop, name="monitor", daemon=True)
@@ -52,10 +60,13 @@ class Monitor:
     def look(self) -> None:
         """Ask all engines once and record what they say."""
         watched = [i for i in self._tools.store.all_instances() if i.task not in UNWATCHED]
+        silent_before, self._silent = self._silent, set()
         said = dict(zip((i.id for i in watched), self._pool.map(self._ask, watched), strict=True))
         # An operation that has asked meanwhile knows better than an answer that was under way.
         since = {i.id: i.health.observed_at if i.health else "" for i in watched}
         self._tools.store.record_health(said, since)
+        if self._silent - silent_before:
+            self._fallen_silent()
 
     def _ask(self, instance: Instance) -> Health:
         guest = GuestAddress(instance.id, instance.address)
@@ -66,4 +77,5 @@ class Monitor:
         except Exception as error:  # one agent that speaks nonsense must not hide all others
             LOG.exception("asking %s (%s)", instance.name, instance.id)
             reason = f"its agent's answer is not understood: {type(error).__name__}: {error}"
+        self._silent.add(instance.id)
         return Health.silent(instance.health, reason, datetime.now(UTC).replace(tzinfo=None).isoformat())

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-from trove.datastores.mariadb.recovery import first_to_start
+from trove.datastores.mariadb.recovery import Remedy, lost_quorum, remedy
 from trove.domain.errors import NotFound, TroveError, Unavailable
 from trove.domain.health import Health
 from trove.domain.instances import Cluster, Instance
@@ -28,8 +28,14 @@ from trove.operations.steps.endpoint import endpoint_spec
 LOG = logging.getLogger(__name__)
 
 PERIOD = 10.0
-ALL_DOWN_ROUNDS = 2
-"""Looks in a row at which the same member must be the one to start a stopped cluster anew."""
+SOON = 3.0
+"""Seconds to the next look while a cluster has no quorum, or a server was just started."""
+SAME_LOOKS = 2
+"""Looks in a row at which the same must help a cluster without quorum, before it is done."""
+PATIENT_LOOKS = 20
+"""Looks for which members that all know their last group are left to find each other."""
+BEGIN_SECONDS = 90.0
+"""How long the member that begins a cluster anew may take."""
 HANDS_OFF = (ClusterTask.BUILDING, ClusterTask.DELETING)
 """Clusters that are not there yet, or hardly any more."""
 WORKED_ON = (InstanceTask.UPGRADING, InstanceTask.RESTARTING)
@@ -41,9 +47,11 @@ class Reconciler:
 
     def __init__(self, tools: Tools, period: float = PERIOD) -> None:
         self._tools, self._period = tools, period
-        self._stop = threading.Event()
+        self._stop, self._wake = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._loop, name="reconcile", daemon=True)
-        self._first: dict[str, tuple[str | None, int]] = {}
+        self._without_quorum: dict[str, list[Remedy | None]] = {}
+        """By cluster: what would have helped, at each look since all members answered and none had quorum."""
+        self._begun = False
         self._orphans: set[str] = set()
 
     def start(self) -> None:
@@ -51,22 +59,34 @@ class Reconciler:
 
     def stop(self) -> None:
         self._stop.set()
+        self._wake.set()
         self._thread.join(30)
+
+    def wake(self) -> None:
+        """Look now: something may have stopped."""
+        self._wake.set()
 
     def _loop(self) -> None:
         while not self._stop.is_set():
+            woken = self._wake.is_set()
+            self._wake.clear()
             try:
                 self.look()
             except Exception:
                 if not self._stop.is_set():
                     LOG.exception("reconciling")
-            self._stop.wait(self._period)
+            # What has just fallen silent may not be quite dead at the first look.
+            soon = woken or self._begun or self._without_quorum
+            if not self._stop.is_set():
+                self._wake.wait(min(SOON, self._period) if soon else self._period)
 
     def look(self) -> None:
         """Mend what is not as the rows say, once. What goes wrong with one thing keeps none of the others waiting."""
         store = self._tools.store
         clusters = {cluster.id: cluster for cluster in store.all_clusters()}
         instances = {instance.id: instance for instance in store.all_instances()}
+        self._begun = False
+        self._without_quorum = {key: looks for key, looks in self._without_quorum.items() if key in clusters}
         for what, mend in self._duties(instances, clusters):
             if self._stop.is_set():
                 return
@@ -121,6 +141,7 @@ class Reconciler:
             return
         LOG.warning("%s (%s) is not running, starting it", instance.name, instance.id)
         family = self._tools.family_of(instance.version.datastore)
+        self._begun = True
         self._tools.compute.ensure(server_spec(instance, instance.image_id, family), order)
 
     def _mend_endpoint(self, cluster: Cluster) -> None:
@@ -133,30 +154,42 @@ class Reconciler:
         self._tools.endpoints.ensure(_endpoint_now(cluster, cluster.active_member_id))
 
     def _mend_quorum(self, cluster: Cluster) -> None:
-        """A Galera cluster that was stopped as a whole needs one member to start it anew: the one with the newest data.
+        """Help a Galera cluster whose members are all there, but without quorum: the one with the newest data begins.
 
-        Only when the same member has been found at several looks in a row; until then its members may be finding each
+        Only when the same has been found to help at several looks in a row; until then its members may be finding each
         other by themselves.
         """
+        looks = self._without_quorum.pop(cluster.id, [])
         if all(member.health is not None and member.health.healthy for member in cluster.members):
-            self._first.pop(cluster.id, None)
             return
-        first = first_to_start({member.id: self._ask(member) for member in cluster.members})
-        before, rounds = self._first.get(cluster.id, (None, 0))
-        self._first[cluster.id] = (first, rounds + 1 if first == before else 1)
-        if first is None or self._first[cluster.id][1] < ALL_DOWN_ROUNDS:
+        # Among equals rather one that no operation has begun with.
+        members = sorted(cluster.members, key=lambda member: member.task is not InstanceTask.NONE)
+        said = {member.id: self._ask(member) for member in members}
+        if not lost_quorum(said):
             return
-        self._first.pop(cluster.id, None)
+        resting = {member.id for member in members if self._at_rest(member.id)}
+        looks.append(remedy(said, resting, by_themselves=len(looks) < PATIENT_LOOKS))
+        self._without_quorum[cluster.id] = looks[-PATIENT_LOOKS:]
+        helps = looks[-1]
+        if helps is None or looks[-SAME_LOOKS:] != [helps] * SAME_LOOKS:
+            return
         order = self._order("quorum")
-        member = self._at_rest(first)
+        member = self._at_rest(helps.member_id)
         if member is None:
             return
-        LOG.warning("cluster %s was stopped as a whole; starting it anew on %s", cluster.name, member.name)
-        told = self._tools.guests.run(
-            GuestAddress(member.id, member.address), "start", {"bootstrap": True}, order, wait=90
-        )
+        del self._without_quorum[cluster.id]
+        self._order_remedy(cluster, member, helps, order)
+
+    def _order_remedy(self, cluster: Cluster, member: Instance, helps: Remedy, order: Order) -> None:
+        guest, run = GuestAddress(member.id, member.address), self._tools.guests.run
+        if not helps.bootstrap:
+            LOG.warning("cluster %s has no quorum and %s is behind, restarting its engine", cluster.name, member.name)
+            run(guest, helps.kind, {}, order)
+            return
+        LOG.warning("nobody in cluster %s has quorum; %s has the newest data and begins", cluster.name, member.name)
+        told = run(guest, helps.kind, {"bootstrap": True}, order, wait=BEGIN_SECONDS)
         if told.status != "SUCCEEDED":
-            raise Unavailable(f"{member.name} does not start it anew: {told.error or told.progress}")
+            raise Unavailable(f"{member.name} does not begin it anew: {told.error or told.progress}")
 
     def _ask(self, member: Instance) -> Health | None:
         try:

@@ -28,6 +28,9 @@ RECOVER_TIMEOUT = 900.0
 UPGRADE_TIMEOUT = 840.0
 """Seconds `mariadb-upgrade` may take."""
 
+BEGIN_TIMEOUT = 20.0
+"""Seconds a member that runs without quorum has to go on as the cluster; it is started anew otherwise."""
+
 SILENCE = 90.0
 """Seconds without any sign of life after which a starting member is given up."""
 
@@ -109,22 +112,34 @@ class Manager(base.Manager):
         """An engine that looks for peers with quorum hears nothing for half a minute, and has opened no data yet."""
         if kind == "start" and params.get("bootstrap") and self.cluster is not None and self.engine.alive():
             try:
-                self.ping()
+                self.observe()
             except EngineDown:
                 self.engine.kill()
 
     def start(self, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
-        """Start the engine; with `bootstrap` as the first member of a cluster whose members were all stopped."""
+        """Start the engine; with `bootstrap` as the one that begins a cluster in which nobody has quorum any more."""
         self.learn_cluster(params)
         if self.cluster is not None and params.get("bootstrap"):
-            if self.engine.alive():
-                with contextlib.suppress(EngineDown):
-                    if self.observe().get("status") == "HEALTHY":
-                        return super().start(params, progress)
+            if self.engine.alive() and not self._begin_group(progress):
                 self.stop_engine(progress)
-            guest_wsrep.allow_bootstrap(self.datadir)
+            if not self.engine.alive():
+                guest_wsrep.allow_bootstrap(self.datadir)
         with self._remembering(params):
             return super().start(params, progress)
+
+    def _begin_group(self, progress: Progress) -> bool:
+        """Let a running member that has lost its quorum go on as the cluster; False when it is in no group at all."""
+        deadline = time.monotonic() + BEGIN_TIMEOUT
+        with contextlib.suppress(EngineDown):
+            while (seen := self.observe())["status"] != "HEALTHY":
+                if not seen.get("members_seen") or time.monotonic() > deadline:
+                    return False
+                progress("going on without the members that have left")
+                # Ignored while the group is changing, and by one that has quorum.
+                self._set("wsrep_provider_options = 'pc.bootstrap=YES'")
+                time.sleep(PAUSE)
+            return True
+        return False
 
     @contextlib.contextmanager
     def _remembering(self, params: dict[str, Any]) -> Any:
@@ -319,7 +334,7 @@ class Manager(base.Manager):
             "in_sync": not reason,
             "members_seen": int(said.get("wsrep_cluster_size") or 0),
             "reason": reason,
-            "detail": {name: said[name] for name in SHOWN if name in said},
+            "detail": {**{name: said[name] for name in SHOWN if name in said}, **guest_wsrep.reached(said)},
         }
 
     def health(self) -> dict[str, Any]:

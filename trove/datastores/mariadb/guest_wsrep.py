@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from trove.guest.agent.files import read_text, write_text
@@ -45,6 +46,15 @@ def position(datadir: str) -> dict[str, Any]:
         }
     except ValueError:
         return {}
+
+
+def reached(said: Mapping[str, str]) -> dict[str, Any]:
+    """Return uuid and seqno that a running member has come to; seqno -1 while it has not applied all it received."""
+    try:
+        waiting, seqno = int(said["wsrep_local_recv_queue"]), int(said["wsrep_last_committed"])
+    except (KeyError, ValueError):
+        return {}
+    return {"uuid": said.get("wsrep_local_state_uuid", UNKNOWN), "seqno": -1 if waiting else seqno}
 
 
 def allow_bootstrap(datadir: str) -> None:

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import pytest
 from trove.compute.local.bundles import Bundle
 from trove.compute.local.driver import LocalCompute
 from trove.compute.local.layout import Credentials
-from trove.datastores.mariadb.recovery import first_to_start
+from trove.datastores.mariadb.recovery import Remedy, remedy
 from trove.domain.errors import Unavailable
 from trove.domain.health import Health
 from trove.domain.ports import Backend, EndpointSpec, GuestAddress, Order, ServerSpec, ServerState
@@ -134,14 +134,28 @@ class Node:
         assert self.synced().version_number.startswith(version)
         return time.monotonic() - begin
 
+    @property
+    def directory(self) -> Path:
+        return self.lab.state_dir / "instances" / self.name
+
+    def first_process(self) -> int:
+        return int(json.loads((self.directory / "sandbox.json").read_text())["child-pid"])
+
     def kill(self) -> None:
         """End everything in the sandbox at once, as a power cut would."""
-        told = json.loads((self.lab.state_dir / "instances" / self.name / "sandbox.json").read_text())
-        os.kill(int(told["child-pid"]), signal.SIGKILL)
+        os.kill(self.first_process(), signal.SIGKILL)
         until(lambda: self.lab.compute.inspect(self.name).state is ServerState.STOPPED, 10.0, "the server is dead")
 
+    def signal_engine(self, number: int) -> None:
+        inside = Path(f"/proc/{self.first_process()}/ns/pid").readlink()
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                named = (process / "comm").read_text().strip() == "mariadbd"
+                if named and (process / "ns/pid").readlink() == inside:
+                    os.kill(int(process.name), number)
+
     def log(self, lines: int = 40) -> str:
-        path = self.lab.state_dir / "instances" / self.name / "data/agent/mariadb.log"
+        path = self.directory / "data/agent/mariadb.log"
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
 
     def sql(self, statement: str, values: Any = None, database: str | None = "shop_1") -> Any:
@@ -298,10 +312,9 @@ def test_cluster_that_was_stopped_as_a_whole_is_started_by_its_last_member(clust
         node.do("stop")
     said = {node.name: node.health() for node in cluster}
     assert [health.detail["safe_to_bootstrap"] for health in said.values()] == [False, False, True]
-    assert first_to_start({**said, cluster[0].name: None}) is None
-    chosen = first_to_start(said)
-    assert chosen == cluster[2].name
-    first = next(node for node in cluster if node.name == chosen)
+    assert remedy({**said, cluster[0].name: None}, said) is None
+    first = cluster[2]
+    assert remedy(said, said) == Remedy(first.name, "start", bootstrap=True)
     first.do("start", bootstrap=True)
     # Told twice it happens once.
     first.do("start", bootstrap=True)
@@ -309,6 +322,74 @@ def test_cluster_that_was_stopped_as_a_whole_is_started_by_its_last_member(clust
         node.do("start")
         assert node.synced().healthy
     assert {node.synced().members_seen for node in cluster} == {3}
+
+
+def begin_again(cluster: list[Node]) -> list[Remedy]:
+    """Do what helps a cluster without quorum, as reconciliation does it, until there is one; what that was."""
+    done: list[Remedy] = []
+
+    def helped() -> bool:
+        said = {node.name: node.health() for node in cluster}
+        helps = remedy(said, said)
+        if helps is not None:
+            done.append(helps)
+            node = next(node for node in cluster if node.name == helps.member_id)
+            params = {"bootstrap": True} if helps.bootstrap else {}
+            node.lab.guests.run(node.guest, helps.kind, params, node.lab.order(), wait=20.0 if params else 0.0)
+        return any(health and health.in_sync for health in said.values())
+
+    until(helped, 60.0, "some member has quorum")
+    return done
+
+
+def test_member_dies_in_the_moment_another_leaves(cluster: list[Node]) -> None:
+    """Galera waits for ever for the one that left: it comes back under another identity."""
+    staying, leaving, dying = cluster
+    with Workload.start("mariadb", address=staying.address, port=3306, user="app", password=PASSWORD,
+                        database="shop_1", writers=2, retry_seconds=60.0) as writers:  # fmt: skip
+        dying.signal_engine(signal.SIGSTOP)
+        leaving.do("stop")
+        dying.kill()
+        dying.up()
+        until(lambda: (health := staying.health()) and health.members_seen == 2, 30.0, "the dead one is back")
+        said = staying.health()
+        assert said is not None
+        assert said.detail["wsrep_cluster_status"] == "non-Primary"
+        with closing(connect(staying.address)) as session:
+            assert begin_again(cluster) == [Remedy(staying.name, "start", bootstrap=True)]
+            session.ping(reconnect=False)  # It need not be started anew.
+        assert dying.synced().healthy
+        leaving.do("start")
+        assert leaving.synced().members_seen == 3
+        writers.stop()
+        assert writers.verify(members=[(node.address, 3306) for node in cluster]).ok
+
+
+def test_member_that_is_behind_does_not_begin(cluster: list[Node]) -> None:
+    """The others went on without it and lost their quorum too: their writes must not be lost with them."""
+    newest, leaving, behind = cluster
+    behind.signal_engine(signal.SIGSTOP)
+    until(
+        lambda: (health := newest.health()) and health.in_sync and health.members_seen == 2, 30.0, "it is left behind"
+    )
+    with Workload.start("mariadb", address=newest.address, port=3306, user="app", password=PASSWORD,
+                        database="shop_1", writers=2, retry_seconds=60.0) as writers:  # fmt: skip
+        until(lambda: writers.report().acknowledged > 50, 30.0, "writes it does not know")
+        leaving.do("stop")
+        newest.kill()
+        # Without the group it knew it cannot begin by itself.
+        (newest.directory / "data/engine/gvwstate.dat").unlink()
+        behind.signal_engine(signal.SIGCONT)
+        until(lambda: (health := behind.health()) and not health.in_sync, 30.0, "it has noticed")
+        newest.up()
+        done = begin_again(cluster)
+        assert done[-1] == Remedy(newest.name, "start", bootstrap=True)
+        assert Remedy(behind.name, "restart") in done
+        leaving.do("start")
+        for node in cluster:
+            assert node.synced().healthy
+        writers.stop()
+        assert writers.verify(members=[(node.address, 3306) for node in cluster]).ok
 
 
 def test_newcomer_joins_in_the_moment_a_member_dies(lab: Lab, cluster: list[Node]) -> None:

@@ -56,8 +56,8 @@ class Database:
         """The releases the engines say they run, for example {"mariadb 11.8"}."""
         return {f"{version.name} {version.release}" for version in self.engine_versions()}
 
-    def workload(self) -> Workload:
-        """Start writers where clients connect."""
+    def workload(self, patience: float = 30.0) -> Workload:
+        """Start writers where clients connect; those that retry do it for so many seconds."""
         record = self.record()
         where: dict[str, Any] = {"nodes": self.nodes}
         if self.kind == "redis":
@@ -68,7 +68,7 @@ class Database:
             where = {"address": endpoint["address"], "port": endpoint["port"]}
             where |= {"user": USER, "password": PASSWORD, "database": DATABASE}
         # One writer that never retries and one that does: reading all back is what takes the time of a test.
-        return Workload.start(self.kind, **where, writers=2)
+        return Workload.start(self.kind, **where, writers=2, retry_seconds=patience)
 
     def upgrade(self, version: str, **options: Any) -> str:
         """Ask for an upgrade and return the operation's id."""

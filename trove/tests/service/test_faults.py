@@ -74,10 +74,10 @@ def first_process(instance_id: str) -> list[int]:
     return sorted(processes_of(instance_id))[:1]
 
 
-def kill_all(pids: list[int]) -> None:
+def kill_all(pids: list[int], number: int = signal.SIGKILL) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):  # the first process of a sandbox takes the others with it
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
 
 
 def running_step(service: Standalone, operation_id: str) -> dict[str, Any]:
@@ -264,6 +264,36 @@ def test_who_serves_dies_while_another_is_away(
 
         kill_all(sandboxes[served_by[until(member_away, "a member being taken out")]])
         goes_on_by_itself(database, operation_id, writers)
+    database.delete()
+
+
+@pytest.mark.parametrize("upgrade", [True, False], ids=["upgrade", "rest"])
+def test_member_dies_in_the_moment_another_leaves(service: Standalone, upgrade: bool) -> None:
+    """Galera then waits for ever for the one that left, which comes back under another identity."""
+    database = create_cluster(service, "torn", "mariadb", "10.11", 3)
+    database.record()
+    dying, leaving, _ = (member["id"] for member in database.members)
+    sandbox, [engine] = first_process(dying), processes_of(leaving, "mariadbd")
+    with database.workload(patience=120.0) as writers:
+        more_writes(writers)
+        if upgrade:
+            operation_id = database.upgrade("11.8")
+            until(lambda: running_step(service, operation_id).get("name") == "guest.pre_upgrade", "a member leaving")
+        # It cannot see any more that the other leaves.
+        kill_all(processes_of(dying, "mariadbd"), signal.SIGSTOP)
+        if not upgrade:
+            kill_all([engine], signal.SIGTERM)
+        until(lambda: engine not in processes_of(leaving, "mariadbd"), "a member leaving in order")
+        kill_all(sandbox)
+        if upgrade:
+            goes_on_by_itself(database, operation_id, writers)
+        else:
+            until(lambda: not idle(database), "the loss to be seen")
+            until(lambda: idle(database), "a healthy cluster")
+            writers.stop()
+            assert writers.verify(database.nodes).ok
+            assert writers.report().errors_with_retry == 0
+        print(writers.report())
     database.delete()
 
 

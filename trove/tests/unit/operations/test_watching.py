@@ -18,7 +18,7 @@ from trove.domain.requests import UpgradeOptions
 from trove.domain.states import ClusterTask, EngineStatus, InstanceTask, OperationStatus
 from trove.operations.context import Held, Tools
 from trove.operations.monitor import Monitor
-from trove.operations.reconcile import ALL_DOWN_ROUNDS, Reconciler
+from trove.operations.reconcile import PATIENT_LOOKS, SAME_LOOKS, Reconciler
 from trove.tests.unit.operations.conftest import Bench
 from trove.tests.unit.operations.test_service import Desk
 
@@ -73,7 +73,7 @@ class World:
         return said
 
     def run(self, guest: GuestAddress, kind: str, params: Any, order: Order, wait: float = 0.0) -> GuestOperation:
-        assert params == {"bootstrap": True}
+        assert params == ({"bootstrap": True} if kind == "start" else {})
         self.orders.append(order)
         self.told.append((kind, guest.instance_id))
         return GuestOperation(order.id, kind, "SUCCEEDED")
@@ -110,8 +110,8 @@ def tools(desk: Desk, world: World) -> Tools:
 
 
 @contextmanager
-def watching(tools: Tools) -> Iterator[Monitor]:
-    monitor = Monitor(tools)
+def watching(tools: Tools, **options: Any) -> Iterator[Monitor]:
+    monitor = Monitor(tools, **options)
     try:
         yield monitor
     finally:
@@ -200,6 +200,16 @@ def test_nonsense_of_one_agent_hides_no_other(desk: Desk, world: World, tools: T
     healths = {key: desk.store.instance(key).health for key in (bad.id, good.id)}
     assert "not understood" in healths[bad.id].reason  # type: ignore[union-attr]
     assert healths[good.id].status is EngineStatus.SHUTDOWN  # type: ignore[union-attr]
+
+
+def test_who_falls_silent_is_told_of_once(desk: Desk, world: World, tools: Tools) -> None:
+    one, two = desk.instance(name="one"), desk.instance(name="two")
+    told: list[None] = []
+    with watching(tools, fallen_silent=lambda: told.append(None)) as monitor:
+        for silent, times in (((), 0), ((one,), 1), ((one,), 1), ((one, two), 2), ((), 2), ((one,), 3)):
+            world.says = {i.id: DOWN for i in (one, two) if i not in silent}
+            monitor.look()
+            assert len(told) == times
 
 
 # -- reconciliation --------------------------------------------------------------------------------------------------
@@ -297,7 +307,7 @@ def test_stopped_cluster_is_started_anew_each_time_it_happens(desk: Desk, world:
             detail = {"uuid": "c", "seqno": 10 * turn + number, "safe_to_bootstrap": False, "view_saved": False}
             world.says[member.id] = replace(DOWN, detail=detail)
             desk.hear(member.id, status=EngineStatus.SHUTDOWN, in_sync=False)
-        for round_ in range(ALL_DOWN_ROUNDS):
+        for round_ in range(SAME_LOOKS):
             assert len(world.told) == turn - 1, f"too early, at look {round_}"
             reconciler.look()
         assert world.told == [("start", cluster.members[2].id)] * turn
@@ -305,6 +315,45 @@ def test_stopped_cluster_is_started_anew_each_time_it_happens(desk: Desk, world:
         reconciler.look()
     assert len({order.id for order in world.orders}) == 2
     assert sorted(order.generation for order in world.orders) == [order.generation for order in world.orders]
+
+
+def test_member_that_is_behind_lets_go_before_the_newest_begins(desk: Desk, world: World, tools: Tools) -> None:
+    cluster = served(desk)
+    ids = [member.id for member in cluster.members]
+    for instance_id, seqno in zip(ids, (9, 8, 7), strict=True):
+        world.says[instance_id] = replace(DOWN, detail={"uuid": "c", "seqno": seqno, "view_saved": seqno != 7})
+        desk.hear(instance_id, status=EngineStatus.ERROR, in_sync=False)
+    lone = replace(DOWN, members_seen=1, detail={"uuid": "c", "seqno": 7, "wsrep_cluster_status": "non-Primary"})
+    stopped, world.says[ids[2]] = world.says[ids[2]], lone
+    reconciler = Reconciler(tools)
+    for _ in range(SAME_LOOKS):
+        reconciler.look()
+    assert world.told == [("restart", ids[2])]
+    world.says[ids[2]] = stopped
+    for _ in range(SAME_LOOKS):
+        reconciler.look()
+    assert world.told[1:] == [("start", ids[0])]
+
+
+def test_members_that_do_not_find_each_other_are_helped(desk: Desk, world: World, tools: Tools) -> None:
+    cluster = served(desk)
+    for number, member in enumerate(cluster.members):
+        world.says[member.id] = replace(DOWN, detail={"uuid": "c", "seqno": number, "view_saved": True})
+        desk.hear(member.id, status=EngineStatus.ERROR, in_sync=False)
+    reconciler = Reconciler(tools)
+    for _ in range(PATIENT_LOOKS):
+        reconciler.look()
+    assert world.told == []
+    # One that does not answer for a moment may have found the others: all the patience again.
+    answer, world.says[cluster.members[0].id] = world.says[cluster.members[0].id], Unavailable("busy")
+    reconciler.look()
+    world.says[cluster.members[0].id] = answer
+    for _ in range(PATIENT_LOOKS):
+        reconciler.look()
+    assert world.told == []
+    for _ in range(SAME_LOOKS):
+        reconciler.look()
+    assert world.told == [("start", cluster.members[2].id)]
 
 
 def test_quorum_is_left_to_an_operation_that_has_the_newest_member(desk: Desk, world: World, tools: Tools) -> None:
@@ -315,7 +364,7 @@ def test_quorum_is_left_to_an_operation_that_has_the_newest_member(desk: Desk, w
     desk.store.update_cluster(cluster.id, task=ClusterTask.UPGRADING)
     desk.store.update_instance(cluster.members[2].id, task=InstanceTask.UPGRADING)
     reconciler = Reconciler(tools)
-    for _ in range(2 * ALL_DOWN_ROUNDS):
+    for _ in range(2 * SAME_LOOKS):
         reconciler.look()
     assert world.told == []
 
@@ -349,3 +398,17 @@ def test_stop_ends_a_look_between_two_duties(desk: Desk, world: World, tools: To
     assert reached.wait(10)
     reconciler.stop()
     assert len(started(world)) <= 1
+
+
+def test_woken_it_looks_at_once(desk: Desk, world: World, tools: Tools) -> None:
+    cluster = served(desk)
+    looked = threading.Semaphore(0)
+    reconciler = Reconciler(tools, period=60.0)
+    world.before = looked.release
+    reconciler.start()
+    try:
+        for _ in range(2 * len(cluster.members)):
+            assert looked.acquire(timeout=10)
+            reconciler.wake()
+    finally:
+        reconciler.stop()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from trove.datastores.mariadb import guest_config, guest_sql, guest_wsrep
-from trove.datastores.mariadb.recovery import first_to_start
+from trove.datastores.mariadb.recovery import Remedy, remedy
 from trove.domain.health import Health
 from trove.domain.states import EngineStatus
 from trove.guest.agent.errors import GuestError
@@ -129,23 +129,65 @@ def down(seqno: int = 5, safe: bool = False, uuid: str = UUID, **more: Any) -> H
     return Health(EngineStatus.RESTARTING, detail=detail)
 
 
+def alone(seqno: int = 5, uuid: str = UUID, status: str = "non-Primary", seen: int = 1) -> Health:
+    """A member that runs and answers."""
+    detail = {"uuid": uuid, "seqno": seqno, "wsrep_cluster_status": status}
+    return Health(EngineStatus.ERROR, members_seen=seen, detail=detail)
+
+
+def begin(member: str) -> Remedy:
+    return Remedy(member, "start", bootstrap=True)
+
+
 @pytest.mark.parametrize(
-    ("members", "first"),
+    ("members", "helps"),
     [
-        ({"a": down(), "b": down(), "c": down(safe=True)}, "c"),
-        ({"a": down(7), "b": down(9), "c": down(8)}, "b"),
-        ({"a": down(9), "b": down(7, safe=True)}, "a"),
-        ({"a": down(-1, recovered=f"{UUID}:9"), "b": down(8)}, "a"),
-        ({"a": down(9), "b": down(-1, uuid=guest_wsrep.UNKNOWN)}, "a"),
-        ({"a": down(9, view_saved=True), "b": down(8)}, "a"),
-        # Nobody may, as long as something is not known or somebody serves.
+        # All were stopped.
+        ({"a": down(), "b": down(), "c": down(safe=True)}, begin("c")),
+        ({"a": down(7), "b": down(9), "c": down(8)}, begin("b")),
+        ({"a": down(9), "b": down(7, safe=True)}, begin("a")),
+        ({"a": down(-1, recovered=f"{UUID}:9"), "b": down(8)}, begin("a")),
+        ({"a": down(9), "b": down(-1, uuid=guest_wsrep.UNKNOWN)}, begin("a")),
+        ({"a": down(9, view_saved=True), "b": down(8)}, begin("a")),
+        ({"a": down(9, view_saved=True), "b": down(8, view_saved=True)}, begin("a")),
+        # Some run, in a group without quorum.
+        ({"a": down(9, view_saved=True), "b": down(8), "c": alone(9)}, begin("c")),
+        ({"a": down(9, safe=True), "b": alone(9), "c": alone(9)}, begin("b")),
+        ({"a": alone(9, seen=3), "b": down(-1, recovered=f"{UUID}:8"), "c": down(-1, uuid="")}, None),
+        ({"a": alone(9), "b": down(-1, recovered=f"{UUID}:8"), "c": Health(EngineStatus.SHUTDOWN)}, begin("a")),
+        ({"a": alone(8), "b": down(9), "c": down(8)}, Remedy("a", "restart")),
+        # One that has left its group and still runs lets go as it is started.
+        ({"a": alone(9, status="Disconnected", seen=0), "b": down(8)}, begin("a")),
+        # Nothing may be done as long as something is not known or somebody has quorum.
         ({"a": down(9), "b": None}, None),
+        ({"a": alone(9), "b": None}, None),
         ({"a": down(9), "b": down(-1)}, None),
+        ({"a": down(9), "b": alone(-1)}, None),
         ({"a": down(9), "b": Health(EngineStatus.HEALTHY, in_sync=True, members_seen=1)}, None),
+        ({"a": down(9), "b": alone(8, status="Primary")}, None),
         ({"a": down(9), "b": down(9, uuid=UUID.replace("8", "9"))}, None),
-        ({"a": down(9, view_saved=True), "b": down(8, view_saved=True)}, None),
         ({"a": Health(EngineStatus.NEW)}, None),
     ],
 )
-def test_who_starts_a_stopped_cluster(members: dict[str, Health | None], first: str | None) -> None:
-    assert first_to_start(members) == first
+def test_who_begins_a_cluster_without_quorum(members: dict[str, Health | None], helps: Remedy | None) -> None:
+    assert remedy(members, resting=members) == helps
+
+
+def test_members_that_know_their_last_group_find_each_other() -> None:
+    members = {"a": down(9, view_saved=True), "b": down(8, view_saved=True)}
+    assert remedy(members, resting=members, by_themselves=True) is None
+    assert remedy({**members, "c": alone(9)}, resting=[*members, "c"], by_themselves=True) == begin("c")
+
+
+def test_an_operation_keeps_its_member() -> None:
+    members = {"a": down(9), "b": down(9), "c": alone(8)}
+    assert remedy(members, resting=["b", "c"]) == Remedy("c", "restart")
+    assert remedy({**members, "b": down(8)}, resting=["b", "c"]) is None
+    assert remedy(members, resting=["a"]) == begin("a"), "who is behind and not at rest is left alone"
+
+
+def test_position_of_a_running_member() -> None:
+    said = {"wsrep_local_state_uuid": UUID, "wsrep_last_committed": "7", "wsrep_local_recv_queue": "0"}
+    assert guest_wsrep.reached(said) == {"uuid": UUID, "seqno": 7}
+    assert guest_wsrep.reached({**said, "wsrep_local_recv_queue": "2"})["seqno"] == -1
+    assert guest_wsrep.reached({}) == {}
