@@ -5,11 +5,14 @@ A `Database` belongs to whoever made it; nothing here is global.
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
+import sqlite3
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -96,10 +99,14 @@ class Database:
         path = Path(name)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Secrets are in there: nobody else may read it, and SQLite gives its journal files the same mode.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        except OSError as error:
-            raise Unavailable(f"cannot make the service database {path}: {error.strerror}") from error
+            if not path.exists():
+                _make_sqlite_file(path)
+        except (OSError, sqlite3.Error) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise Unavailable(f"cannot make the service database {path}: {reason}") from error
+        # Not by opening it: to close it again would end the locks of all other connections of this process.
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise Unavailable(f"cannot use the service database {path}: {os.strerror(errno.EACCES)}")
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -215,6 +222,23 @@ def _translated() -> Iterator[None]:
         if type(error.inner_exception) is not sa.exc.DatabaseError:  # which SQLite raises for a file it cannot read
             raise
         raise Unavailable(f"the service database cannot be used now: {error.inner_exception.orig}") from error
+
+
+def _make_sqlite_file(path: Path) -> None:
+    """Make an empty database that is in WAL mode already, unless somebody else is faster.
+
+    Nobody waits for the switch to that mode: of several first starts at once, all but one would fail.
+    """
+    # Secrets come in there: nobody else may read it, and SQLite gives its journal files the same mode.
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    os.close(handle)
+    try:
+        with closing(sqlite3.connect(name)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+        with suppress(FileExistsError):
+            os.link(name, path)
+    finally:
+        Path(name).unlink()
 
 
 def _tune_sqlite(reader: Engine, writer: Engine) -> None:

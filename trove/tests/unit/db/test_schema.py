@@ -58,6 +58,25 @@ def test_first_starts_at_once(tmp_path: Path) -> None:
             store.close()
 
 
+@sqlite_only
+def test_nobody_finds_the_new_file_half_made(tmp_path: Path) -> None:
+    """SQLite lets nobody wait while a file is switched to the mode it is used in."""
+    for turn in range(50):
+        url, barrier = f"sqlite:///{tmp_path}/{turn}/trove.db", threading.Barrier(4)
+
+        def start(_: int, url: str = url, barrier: threading.Barrier = barrier) -> str:
+            barrier.wait(20)
+            database = Database(url)
+            try:
+                return str(database.write(lambda conn: conn.exec_driver_sql("PRAGMA journal_mode").scalar()))
+            finally:
+                database.close()
+
+        with ThreadPoolExecutor(4) as pool:
+            assert set(pool.map(start, range(4))) == {"wal"}
+        assert [path.name for path in (tmp_path / str(turn)).iterdir()] == ["trove.db"]
+
+
 def test_a_database_of_a_newer_release_is_left_alone(url: str, store: Store) -> None:
     store.database.write(lambda conn: conn.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(Unavailable, match="made by a newer release"):
