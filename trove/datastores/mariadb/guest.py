@@ -31,6 +31,9 @@ UPGRADE_TIMEOUT = 840.0
 BEGIN_TIMEOUT = 20.0
 """Seconds a member that runs without quorum has to go on as the cluster; it is started anew otherwise."""
 
+LET_GO_TIMEOUT = 5.0
+"""Seconds an engine that has not come to serve may take to stop."""
+
 SILENCE = 90.0
 """Seconds without any sign of life after which a starting member is given up."""
 
@@ -63,7 +66,7 @@ class Manager(base.Manager):
         self.config = settings.kept("my.cnf")
         self._start_as: list[str] = []
         self._seen: tuple[float, dict[str, Any]] | None = None
-        self._doing: tuple[float, str] = (0.0, "")
+        self._doing: tuple[float, str, bool] = (0.0, "", False)
 
     # -- start and stop -----------------------------------------------------------------------------------------------
 
@@ -162,6 +165,8 @@ class Manager(base.Manager):
 
     def launch(self, extra: Sequence[str] = ()) -> None:
         guest_wsrep.begin_log(self.log)
+        guest_wsrep.begin_run(self.log)
+        guest_wsrep.forget(self.datadir, guest_wsrep.COPY_NOTES)
         self._seen = None
         alone = "--wsrep-provider=none" in extra
         self.keep(isolated=alone)
@@ -185,9 +190,23 @@ class Manager(base.Manager):
                     raise GuestError(f"the engine ended while starting: {self.last_words()}") from None
                 if time.monotonic() - since > 1.0 and self._sign_of_life() != sign:
                     sign, since = self._sign_of_life(), time.monotonic()
+                if self._stuck():
+                    self._let_go()
+                    raise GuestError(
+                        "the member was in a group that cannot win its quorum back, and has left it"
+                    ) from None
                 if time.monotonic() - since > SILENCE:
                     raise GuestError(f"the engine does not answer: {error}") from None
             time.sleep(poll)
+
+    def _stuck(self) -> bool:
+        self._what_it_does()
+        return self._doing[2]
+
+    def _let_go(self) -> None:
+        """Leave the group for good: with its saved view this member would come back to it, and keep it alive."""
+        self.stop_engine(lambda sentence: None, LET_GO_TIMEOUT)
+        guest_wsrep.forget(self.datadir, [guest_wsrep.VIEW])
 
     def before_upgrade(self, params: dict[str, Any], progress: Progress) -> None:
         self._set("innodb_fast_shutdown = 1")
@@ -339,9 +358,12 @@ class Manager(base.Manager):
 
     def health(self) -> dict[str, Any]:
         seen = super().health()
-        if self.cluster is not None and not seen["detail"]:
-            # Enough for the controller to choose who starts a cluster that was stopped as a whole.
-            seen["detail"] = {**guest_wsrep.position(self.datadir), "recovered": self.state.get("recovered")}
+        if self.cluster is not None:
+            if not seen["detail"]:
+                # Enough for the controller to choose who starts a cluster that was stopped as a whole.
+                seen["detail"] = {**guest_wsrep.position(self.datadir), "recovered": self.state.get("recovered")}
+            if not seen["in_sync"]:
+                seen["detail"]["stuck"] = self.engine.alive() and self._stuck()
         return seen
 
     def said_last(self) -> str:
@@ -366,8 +388,9 @@ class Manager(base.Manager):
         if self.cluster is None:
             return ""
         if time.monotonic() - self._doing[0] > 0.25:
-            doing = guest_wsrep.doing(guest_wsrep.end_of(self.log))
-            self._doing = (time.monotonic(), f"the engine is {doing}" if doing else "")
+            log = guest_wsrep.end_of(self.log)
+            doing = guest_wsrep.doing(log)
+            self._doing = (time.monotonic(), f"the engine is {doing}" if doing else "", guest_wsrep.stuck(log))
         return self._doing[1]
 
     def _start_position(self) -> list[str]:

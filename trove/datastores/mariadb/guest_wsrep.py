@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trove.guest.agent.files import read_text, write_text
@@ -13,6 +13,9 @@ from trove.guest.agent.files import read_text, write_text
 GRASTATE = "grastate.dat"
 VIEW = "gvwstate.dat"
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
+
+COPY_NOTES = ("wsrep_sst.pid", "rsync_sst.pid", "stunnel.pid")
+"""Where the helpers of a full copy note their process ids; another process may have one of them after a crash."""
 
 LOG_LIMIT = 4 << 20
 """Bytes of log after which a new file is begun; one old file is kept."""
@@ -25,6 +28,7 @@ SIGNS = (
     (r"State transfer required", "asking for a state transfer"),
     (r"discarding pending addr without UUID|connection to peer .* timed out", "looking for its peers"),
     (r"Shifting \w+[/\w]* -> (\S+)", "in state {0}"),
+    (r"Failed to establish quorum", "in a group that cannot win its quorum back"),
     (r"Starting crash recovery", "recovering from a crash"),
     (r"failed to reach primary view", "finding no peers with quorum"),
 )
@@ -57,13 +61,19 @@ def reached(said: Mapping[str, str]) -> dict[str, Any]:
     return {"uuid": said.get("wsrep_local_state_uuid", UNKNOWN), "seqno": -1 if waiting else seqno}
 
 
+def forget(datadir: str, names: Sequence[str]) -> None:
+    """Remove files, where they are."""
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(datadir, name))
+
+
 def allow_bootstrap(datadir: str) -> None:
     """Tell Galera that this member may start the cluster, although it was not the last one to leave it."""
     path = os.path.join(datadir, GRASTATE)
     text = read_text(path)
-    with contextlib.suppress(FileNotFoundError):
-        # A saved view would make it wait for the members of that view.
-        os.unlink(os.path.join(datadir, VIEW))
+    # A saved view would make it wait for the members of that view.
+    forget(datadir, [VIEW])
     if text is not None:
         write_text(path, re.sub(r"^safe_to_bootstrap:.*$", "safe_to_bootstrap: 1", text, flags=re.MULTILINE), True)
 
@@ -100,6 +110,15 @@ def was_copied(log: str) -> bool:
     return re.search(r"SST completed on joiner", last_run(log)) is not None
 
 
+def stuck(log: str) -> bool:
+    """Tell whether the latest group is one of which nobody has complete data, and which takes no orders any more.
+
+    Galera forms it when all members that knew the last group are back, but none of those who run had all data.
+    """
+    run = last_run(log)
+    return run.rfind("Failed to establish quorum") > run.rfind("New COMPONENT")
+
+
 def complaint(log: str) -> str:
     """Return the first and the last errors of the latest run, without times; nothing of a run that ended in order.
 
@@ -120,6 +139,12 @@ def end_of(path: str, size: int = 65536) -> str:
             return file.read().decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def begin_run(path: str) -> None:
+    """Mark a start in the log: until the engine writes, nothing of its run before is taken for this one's."""
+    with contextlib.suppress(OSError), open(path, "a") as file:
+        file.write("[Note] Starting MariaDB, as its agent wants it\n")
 
 
 def begin_log(path: str) -> bool:

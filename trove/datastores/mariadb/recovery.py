@@ -45,6 +45,9 @@ def remedy(
     `by_themselves` members that all saved their last group are given the time to find each other.
     """
     known = {name: health for name, health in members.items() if health is not None}
+    if any(health.detail.get("stuck") for health in known.values()):
+        # It is leaving a group that would not let another one be.
+        return None
     if not lost_quorum(members) or (by_themselves and all(h.detail.get("view_saved") for h in known.values())):
         return None
     positions = {name: _position(health) for name, health in known.items()}

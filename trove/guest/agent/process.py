@@ -56,6 +56,7 @@ class EngineProcess:
         """
         with self._lock:
             os.makedirs(self._engine_dir, mode=0o700, exist_ok=True)
+            _end_session((read_json(self._pid_file) or {}).get("pid"))
             self.exit_reason = ""
             self._note(_spawn(argv, env, self._engine_dir, output))
 
@@ -121,6 +122,16 @@ class EngineProcess:
             except OSError:
                 continue
         return None
+
+
+def _end_session(leader: int | None) -> None:
+    """End what an engine that died has left running: a helper may hold ports and files that the next one needs."""
+    if leader is None or leader == os.getsid(0):
+        return
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if os.getsid(int(name)) == leader:
+                os.kill(int(name), signal.SIGKILL)
 
 
 def _spawn(argv: Sequence[str], env: Mapping[str, str], directory: str, output: str) -> int:

@@ -297,6 +297,23 @@ def test_member_dies_in_the_moment_another_leaves(service: Standalone, upgrade: 
     database.delete()
 
 
+def test_both_others_die_while_one_catches_up(service: Standalone) -> None:
+    """The three then form a group of which nobody has complete data, and which Galera never leaves by itself."""
+    database = create_cluster(service, "bare", "mariadb", "10.11", 3)
+    database.record()
+    one, catching_up, other = (member["id"] for member in database.members)
+    sandbox = first_process(other)
+    log = service.state_dir / "instances" / catching_up / "data/agent/mariadb.log"
+    with database.workload(patience=120.0) as writers:
+        more_writes(writers)
+        operation_id = database.upgrade("11.8")
+        until(lambda: running_step(service, operation_id).get("name") == "guest.post_upgrade", "it joins again")
+        until(lambda: "PRIMARY -> JOINER" in log.read_text().rpartition("Starting MariaDB")[2], "it catches up")
+        kill_all([*sandbox, *processes_of(one, "mariadbd")])
+        goes_on_by_itself(database, operation_id, writers)
+    database.delete()
+
+
 def test_databases_outlive_the_server_and_the_host(own_service: Standalone) -> None:
     single = create_instance(own_service, "alone", "redis", "7.0")
     cluster = create_cluster(own_service, "together", "mariadb", "10.11", 3)

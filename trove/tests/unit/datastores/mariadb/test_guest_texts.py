@@ -115,6 +115,25 @@ def test_words_come_from_the_latest_run() -> None:
     assert guest_wsrep.was_copied(log + "WSREP_SST: [INFO] rsync SST completed on joiner (20261121)\n")
 
 
+def test_group_that_cannot_win_its_quorum_back() -> None:
+    group = "0 [Note] WSREP: New COMPONENT: primary = yes, bootstrap = no, my_idx = 1, memb_num = 3\n"
+    log = "0 [Note] Starting MariaDB 11.8 as process 3\n" + group
+    assert not guest_wsrep.stuck(log)
+    log += "0 [ERROR] WSREP: ./gcs/src/gcs_state_msg.cpp:948: Failed to establish quorum.\n"
+    assert guest_wsrep.stuck(log)
+    assert guest_wsrep.doing(log) == "in a group that cannot win its quorum back"
+    assert not guest_wsrep.stuck(log + group), "somebody with all data has come"
+
+
+def test_start_hides_the_run_before(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("Starting MariaDB\n0 [ERROR] WSREP: Failed to establish quorum.\n")
+    assert guest_wsrep.stuck(guest_wsrep.end_of(str(log)))
+    guest_wsrep.begin_run(str(log))
+    assert not guest_wsrep.stuck(guest_wsrep.end_of(str(log)))
+    assert guest_wsrep.complaint(guest_wsrep.end_of(str(log))) == ""
+
+
 def test_long_log_is_put_aside(tmp_path: Path) -> None:
     log = tmp_path / "log"
     assert not guest_wsrep.begin_log(str(log))
@@ -166,6 +185,7 @@ def begin(member: str) -> Remedy:
         ({"a": down(9), "b": Health(EngineStatus.HEALTHY, in_sync=True, members_seen=1)}, None),
         ({"a": down(9), "b": alone(8, status="Primary")}, None),
         ({"a": down(9), "b": down(9, uuid=UUID.replace("8", "9"))}, None),
+        ({"a": down(9), "b": down(8, stuck=True)}, None),
         ({"a": Health(EngineStatus.NEW)}, None),
     ],
 )
