@@ -33,7 +33,7 @@ SOON = 3.0
 SAME_LOOKS = 2
 """Looks in a row at which the same must help a cluster without quorum, before it is done."""
 PATIENT_LOOKS = 20
-"""Looks for which members that all know their last group are left to find each other."""
+"""Looks for which members that may help themselves are left to it."""
 BEGIN_SECONDS = 90.0
 """How long the member that begins a cluster anew may take."""
 HANDS_OFF = (ClusterTask.BUILDING, ClusterTask.DELETING)

@@ -42,13 +42,11 @@ def remedy(
     be in a group with quorum, all must come from the same cluster, and the one that begins has the highest position of
     all and is `resting`: no operation works on it. A member that ended without order tells its position only once it
     was recovered, which its next start does; one that runs, once it has applied all that it received. With
-    `by_themselves` members that all saved their last group are given the time to find each other.
+    `by_themselves` members are given time: those that all saved their last group find each other, and one that is stuck
+    in a group that would let no other one be leaves it.
     """
     known = {name: health for name, health in members.items() if health is not None}
-    if any(health.detail.get("stuck") for health in known.values()):
-        # It is leaving a group that would not let another one be.
-        return None
-    if not lost_quorum(members) or (by_themselves and all(h.detail.get("view_saved") for h in known.values())):
+    if not lost_quorum(members) or (by_themselves and _helps_itself([health.detail for health in known.values()])):
         return None
     positions = {name: _position(health) for name, health in known.items()}
     # One that has no data of the cluster yet has nothing that could be lost.
@@ -64,6 +62,10 @@ def remedy(
     if behind and not _in_group(known[first]):
         return Remedy(behind[0], "restart")
     return Remedy(first, "start", bootstrap=True)
+
+
+def _helps_itself(details: Collection[Mapping[str, object]]) -> bool:
+    return all(detail.get("view_saved") for detail in details) or any(detail.get("stuck") for detail in details)
 
 
 def _has_quorum(health: Health) -> bool:

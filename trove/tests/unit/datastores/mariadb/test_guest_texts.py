@@ -185,7 +185,7 @@ def begin(member: str) -> Remedy:
         ({"a": down(9), "b": Health(EngineStatus.HEALTHY, in_sync=True, members_seen=1)}, None),
         ({"a": down(9), "b": alone(8, status="Primary")}, None),
         ({"a": down(9), "b": down(9, uuid=UUID.replace("8", "9"))}, None),
-        ({"a": down(9), "b": down(8, stuck=True)}, None),
+        ({"a": down(9), "b": down(8, stuck=True)}, begin("a")),
         ({"a": Health(EngineStatus.NEW)}, None),
     ],
 )
@@ -197,6 +197,12 @@ def test_members_that_know_their_last_group_find_each_other() -> None:
     members = {"a": down(9, view_saved=True), "b": down(8, view_saved=True)}
     assert remedy(members, resting=members, by_themselves=True) is None
     assert remedy({**members, "c": alone(9)}, resting=[*members, "c"], by_themselves=True) == begin("c")
+
+
+def test_member_that_is_stuck_leaves_its_group_first() -> None:
+    members = {"a": down(9), "b": down(8, stuck=True)}
+    assert remedy(members, resting=members, by_themselves=True) is None
+    assert remedy({**members, "b": down(8, stuck=False)}, resting=members, by_themselves=True) == begin("a")
 
 
 def test_an_operation_keeps_its_member() -> None:
