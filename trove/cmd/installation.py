@@ -223,9 +223,10 @@ def _password(cloud: Any) -> str | None:
 
 
 def greeting(installation: Installation, access: Access) -> str:
-    """Three lines to paste; the client is named by its path where the shell would not find it."""
+    """Three lines to paste; the client is named by its path where the shell would not find it, or another one."""
     beside = Path(sys.executable).with_name("openstack")
-    client = "openstack" if shutil.which("openstack") or not beside.exists() else shlex.quote(str(beside))
+    found = shutil.which("openstack") == str(beside) or not beside.exists()
+    client = "openstack" if found else shlex.quote(str(beside))
     return "\n".join(
         (
             f"export OS_CLIENT_CONFIG_FILE={shlex.quote(str(installation.clouds))}",

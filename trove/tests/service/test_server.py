@@ -103,7 +103,7 @@ def test_port_taken_says_so(home: Standalone, tmp_path: Path) -> None:
 def test_printed_lines_work_when_pasted(home: Standalone, tmp_path: Path) -> None:
     printed = home.log(200).split("\n\n")[1].splitlines()
     assert len(printed) == 3
-    clean = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     script = "set -e\n" + "\n".join(printed) + "\n"
     done = subprocess.run(["sh", "-c", script], env=clean, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
