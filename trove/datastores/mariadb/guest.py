@@ -359,9 +359,10 @@ class Manager(base.Manager):
     def health(self) -> dict[str, Any]:
         seen = super().health()
         if self.cluster is not None:
-            if not seen["detail"]:
-                # Enough for the controller to choose who starts a cluster that was stopped as a whole.
-                seen["detail"] = {**guest_wsrep.position(self.datadir), "recovered": self.state.get("recovered")}
+            # Enough for the controller to choose who begins a cluster without quorum.
+            if "uuid" not in seen["detail"]:
+                saved = {**guest_wsrep.position(self.datadir), "recovered": self.state.get("recovered")}
+                seen["detail"] = {**seen["detail"], **saved}
             if not seen["in_sync"]:
                 seen["detail"]["stuck"] = self.engine.alive() and self._stuck()
         return seen

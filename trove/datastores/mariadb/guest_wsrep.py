@@ -53,12 +53,16 @@ def position(datadir: str) -> dict[str, Any]:
 
 
 def reached(said: Mapping[str, str]) -> dict[str, Any]:
-    """Return uuid and seqno that a running member has come to; seqno -1 while it has not applied all it received."""
+    """Return uuid and seqno that a running member has come to; seqno -1 while it has not applied all it received.
+
+    {} when the engine does not say: that is not the same as having no data.
+    """
+    uuid = said.get("wsrep_local_state_uuid", UNKNOWN)
     try:
         waiting, seqno = int(said["wsrep_local_recv_queue"]), int(said["wsrep_last_committed"])
     except (KeyError, ValueError):
         return {}
-    return {"uuid": said.get("wsrep_local_state_uuid", UNKNOWN), "seqno": -1 if waiting else seqno}
+    return {} if uuid == UNKNOWN else {"uuid": uuid, "seqno": -1 if waiting else seqno}
 
 
 def forget(datadir: str, names: Sequence[str]) -> None:

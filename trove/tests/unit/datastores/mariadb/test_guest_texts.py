@@ -217,3 +217,4 @@ def test_position_of_a_running_member() -> None:
     assert guest_wsrep.reached(said) == {"uuid": UUID, "seqno": 7}
     assert guest_wsrep.reached({**said, "wsrep_local_recv_queue": "2"})["seqno"] == -1
     assert guest_wsrep.reached({}) == {}
+    assert guest_wsrep.reached({**said, "wsrep_local_state_uuid": guest_wsrep.UNKNOWN}) == {}
