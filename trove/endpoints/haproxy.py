@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from trove.domain.errors import DriverError
+from trove.domain.errors import DriverError, Unavailable
 from trove.domain.ports import Backend, EndpointSpec, names
 from trove.endpoints import config, process
 from trove.endpoints.runtime import Runtime, ServerRow
@@ -268,7 +268,8 @@ def _check_accepts(backend: Backend) -> None:
     try:
         socket.create_connection((backend.address, backend.port), timeout=CONNECT_TIMEOUT).close()
     except OSError as error:
-        raise DriverError(
+        # It may be back in a moment: its agent or the service starts it again.
+        raise Unavailable(
             f"member '{backend.name}' accepts no connections at {backend.address}:{backend.port} ({error}); "
             f"traffic stays where it is"
         ) from error

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from trove.domain.errors import DriverError, PortTaken
+from trove.domain.errors import DriverError, PortTaken, Unavailable
 from trove.domain.ports import Backend, EndpointSpec
 from trove.endpoints import process
 from trove.endpoints.haproxy import HAProxyEndpoints
@@ -180,7 +180,7 @@ def test_switch_to_a_member_that_does_not_answer_changes_nothing(
 ) -> None:
     gone = replace(spec, backends=(*spec.backends, Backend("gone", f"{NET}.99", 3306)))
     endpoints.ensure(gone)
-    with pytest.raises(DriverError, match="traffic stays"):
+    with pytest.raises(Unavailable, match="traffic stays"):
         endpoints.switch("c1", "gone")
     with pytest.raises(DriverError, match="not behind"):
         endpoints.switch("c1", "nobody")
